@@ -1,0 +1,250 @@
+/**
+ * The types that travel with a request. Policies, protocols, backends, the fleet and the log do not know each other; what
+ * they must tell each other, they tell here.
+ *
+ * exchange: one request from its first byte to its answer's last · call: its decoded body · attempt: one try at one upstream.
+ */
+import type { GatewayError } from './errors.ts';
+import type { JsonDraft, ObjectText } from './json/object-text.ts';
+import type { Clock, Peer, UpstreamTls } from './platform.ts';
+
+/** Hono's environment in this house: `c.env` is the exchange itself. */
+export interface GatewayEnv {
+  Bindings: Exchange;
+}
+
+/** Who is calling, as an authentication policy found out. */
+export interface Identity {
+  /** For logs: the key's `metadata.name` or `metadata.user`, never the key. */
+  readonly name: string | undefined;
+  readonly isAdmin: boolean;
+  /** Patterns of model names (`x`, `x*`, `*x`, `*`); undefined allows all, an empty list none. */
+  readonly allowedModels: readonly string[] | undefined;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** True when Corral counted content events because the box never told. */
+  readonly estimated: boolean;
+}
+
+/** How an exchange ended, for the log and the metrics. */
+export type Outcome = 'completed' | 'failed' | 'broken' | 'abandoned' | 'refused';
+
+/** When to try again. `statuses` and connection failures are retried up to `attempts` further times. */
+export interface RetryRule {
+  readonly attempts: number;
+  readonly statuses: ReadonlySet<number>;
+  readonly backoffMs: number;
+}
+
+/** One request from its first byte to its answer's last. Written by the stages it passes, read by the log at the end. */
+export interface Exchange {
+  readonly id: string;
+  readonly request: Request;
+  readonly peer: Peer;
+  readonly clock: Clock;
+  /** Milliseconds on `clock.now()`. */
+  readonly startedMs: number;
+  readonly method: string;
+  /** As the client sent it, undecoded, without query. */
+  readonly path: string;
+  /** Empty, or from `?` on. */
+  readonly query: string;
+  /** The request's host in lower case, without port; empty when there was none. */
+  readonly host: string;
+
+  /** Set by the gateway as it walks the plan. */
+  listenerName: string;
+  gatewayName: string;
+  routeName: string;
+  /** The path prefix that the matched route asked for, when it matched by prefix. For `urlRewrite.path.prefix`. */
+  matchedPrefix: string | undefined;
+  protocol: Protocol | undefined;
+  call: Call | undefined;
+
+  /** Set by policies. */
+  identity: Identity | undefined;
+  /** Request headers (lower case) that a policy has used up, such as a verified key: they go to no upstream. */
+  readonly consumedHeaders: Set<string>;
+  /** On `clock.now()`; headers must be there by then. Undefined: no limit. */
+  deadlineMs: number | undefined;
+  retry: RetryRule | undefined;
+
+  /** Set while upstreams are tried. */
+  readonly attempts: AttemptRecord[];
+  /** Said to the client in `x-corral-warning` and in the log; short, without secrets. At most 8. */
+  readonly warnings: string[];
+
+  /** Known at the end. */
+  status: number;
+  requestModel: string | undefined;
+  responseModel: string | undefined;
+  usage: Usage | undefined;
+  firstByteMs: number | undefined;
+  outcome: Outcome | undefined;
+  error: GatewayError | undefined;
+}
+
+export interface AttemptRecord {
+  readonly upstream: Upstream;
+  readonly startedMs: number;
+  status: number | undefined;
+  error: GatewayError | undefined;
+}
+
+/** The decoded body of an inference request. */
+export interface Call {
+  readonly protocol: Protocol;
+  /** The JSON body; undefined for multipart, whose bytes pass as they came. */
+  readonly body: ObjectText | undefined;
+  /** The request body's bytes as received, inflated. */
+  readonly bytes: Uint8Array;
+  /** As the client wrote it; undefined when it named none. */
+  readonly model: string | undefined;
+  /** The answer will be a stream of events. */
+  readonly isStream: boolean;
+  /** Whether the client itself asked for usage in the stream (OpenAI's `stream_options.include_usage`). */
+  readonly wantsUsage: boolean;
+  /** What the protocol changes on the way to a box because Ollama would drop it silently. Member name → value, undefined deletes. */
+  readonly boxChanges: ReadonlyMap<string, unknown>;
+}
+
+/** One base URL that answers: a box, or another OpenAI-compatible server, or any host. */
+export interface Upstream {
+  /** Shown to people: the backend's name in the YAML, unique in the plan. Never a URL with secrets. */
+  readonly name: string;
+  /** Scheme and authority, `http://localhost:11434`, no path, no trailing slash. */
+  readonly baseUrl: string;
+  /** What the configuration says: `box` is presumed for OpenAI-compatible URLs without a vendor credential. */
+  readonly kind: 'box' | 'openai' | 'host';
+  readonly tls: UpstreamTls | undefined;
+}
+
+/** One try's request, edited by policies until it leaves. */
+export interface Outgoing {
+  method: string;
+  /** Undecoded, from `/` on. */
+  path: string;
+  /** Empty, or from `?` on. */
+  query: string;
+  /** The Host header when it shall differ from the upstream's own authority. */
+  authority: string | undefined;
+  /** Lower-case names; set, replaced and deleted freely. Holds no hop-by-hop and no content-length header. */
+  headers: Record<string, string>;
+}
+
+/** One try at one upstream. */
+export interface Attempt {
+  readonly exchange: Exchange;
+  readonly upstream: Upstream;
+  readonly outgoing: Outgoing;
+  /** Present when the call has a JSON body: read and edited member by member, exact in everything that is not touched. */
+  readonly body: JsonDraft | undefined;
+  /** Until headers; undefined: no limit of the policy's. */
+  timeoutMs: number | undefined;
+}
+
+/** Edits one try before it leaves. Compiled once from a policy; may throw GatewayError. */
+export type AttemptEdit = (attempt: Attempt) => void;
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** What an event of a stream, or a whole JSON answer, tells Corral. */
+export interface EventFacts {
+  /** Token counts, when this event carries the final ones. */
+  usage?: { inputTokens: number; outputTokens: number };
+  /** This event only exists because Corral asked for usage: it is taken out when the client did not. */
+  isUsageOnly?: boolean;
+  /** The box reports its own failure in the stream. */
+  failed?: string;
+  model?: string;
+}
+
+/** How a protocol's answers look on the wire: all that `streams/` needs to watch one. */
+export interface StreamShape {
+  readonly framing: 'sse' | 'ndjson';
+  /** An event is parsed only when its bytes contain one of these; each is ASCII. Keeps the tap cheap. */
+  readonly telling: readonly string[];
+  /** Facts of one telling event, given its data: SSE `data` joined, or an NDJSON line. `event` is SSE's event name. Never throws. */
+  factsOf(data: string, event: string | undefined): EventFacts;
+  /** True for the event after which the stream is whole: `[DONE]`, `message_stop`, `response.completed`, `"done":true`. */
+  isTerminator(data: string, event: string | undefined): boolean;
+}
+
+/** One wire protocol: what the gateway must know of it. Bodies pass through as they came; nothing is whitelisted. */
+export interface Protocol {
+  /** Its name in logs and in `ai.routes` where agentgateway has one. */
+  readonly name: string;
+  readonly family: 'openai' | 'anthropic' | 'ollama';
+  /**
+   * inference: runs a model; retried and failed over. list, show: answered with what Corral knows of all boxes.
+   * probe: version and liveness. management: needs the admin scope. estimate: answered by the box or estimated here.
+   */
+  readonly kind: 'inference' | 'list' | 'show' | 'probe' | 'management' | 'estimate';
+  readonly methods: readonly string[];
+  /** The exact path on a box; a `:id` segment at the end stands for a model's name and may contain slashes. */
+  readonly path: string;
+  /** `gen_ai.operation.name`. */
+  readonly operation: 'chat' | 'text_completion' | 'embeddings' | 'transcription' | 'none';
+  readonly body: 'json' | 'multipart' | 'none';
+  /** What `stream` means when the request does not say. */
+  readonly streamsByDefault: boolean;
+  /** Undefined for protocols that never stream. */
+  readonly stream: StreamShape | undefined;
+  /** Token counts of a whole JSON answer. Never throws. */
+  usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined;
+  /** Reads one request: refuses (GatewayError) what cannot be served, and says what must change on the way to a box. */
+  readCall(body: ObjectText): CallReading;
+  /** The error as this protocol's clients expect it. */
+  errorBody(error: GatewayError, exchangeId: string): { contentType: string; text: string };
+  /** The error as the last event of a stream that has begun; complete frames, `\n` ended. */
+  errorInStream(error: GatewayError, exchangeId: string): string;
+}
+
+export interface CallReading {
+  readonly isStream: boolean;
+  readonly wantsUsage: boolean;
+  readonly boxChanges: ReadonlyMap<string, unknown>;
+  readonly warnings: readonly string[];
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** One model as one box tells of it. */
+export interface KnownModel {
+  /** `name:tag` as the box spells it. */
+  readonly name: string;
+  readonly digest: string;
+  /** The item of `/api/tags`, exact. */
+  readonly tag: string;
+  readonly sizeBytes: number;
+  readonly modifiedAt: string;
+  /** Set for models that Ollama's cloud would serve. */
+  readonly remoteHost: string | undefined;
+}
+
+/** What Corral knows of the boxes. Reading costs no waiting; asking is bounded and shared by all who ask at once. */
+export interface Fleet {
+  /** Whether this upstream answers as Ollama: the configuration's presumption until a probe has told. */
+  isBox(upstream: Upstream): boolean;
+  /** Undefined: never asked, or not lately. */
+  isAlive(upstream: Upstream): boolean | undefined;
+  /** By canonical name (`canonicalModel`); undefined when the box's list is not known. */
+  hasModel(upstream: Upstream, model: string): boolean | undefined;
+  /** Undefined when not known. */
+  isResident(upstream: Upstream, model: string): boolean | undefined;
+  /** Requests under way at this upstream, counted by Corral. */
+  inFlight(upstream: Upstream): number;
+  /** `GET /api/version` (any answer counts for other hosts), 2 s at most, shared by all who ask at once. */
+  checkAlive(upstream: Upstream): Promise<boolean>;
+  /** `/api/ps` now, 2 s at most: is the model in memory? Undefined when the box does not tell. */
+  checkResident(upstream: Upstream, model: string): Promise<boolean | undefined>;
+  /** An attempt met this fate: keeps liveness current between probes. */
+  noteAnswer(upstream: Upstream): void;
+  noteFailure(upstream: Upstream, error: GatewayError): void;
+  enter(upstream: Upstream): void;
+  leave(upstream: Upstream): void;
+}
