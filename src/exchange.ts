@@ -78,6 +78,8 @@ export interface Exchange {
   /** Said to the client in `x-corral-warning` and in the log; short, without secrets. At most 8. */
   readonly warnings: string[];
 
+  /** True once an upstream's body is on its way to the client: the tap ends the exchange, at the last byte. */
+  isRelayed: boolean;
   /** Known at the end. */
   status: number;
   requestModel: string | undefined;
@@ -110,6 +112,10 @@ export interface Call {
   readonly wantsUsage: boolean;
   /** What the protocol changes on the way to a box because Ollama would drop it silently. Member name → value, undefined deletes. */
   readonly boxChanges: ReadonlyMap<string, unknown>;
+  /** What the client should know when the call goes to a box: for `Exchange.warnings`. */
+  readonly boxWarnings?: readonly string[];
+  /** Thrown instead of sending the call to a box: Ollama would answer as if all were well. Other hosts may serve it. */
+  readonly boxRefusal?: GatewayError | undefined;
 }
 
 /** One base URL that answers: a box, or another OpenAI-compatible server, or any host. */
@@ -161,6 +167,16 @@ export interface EventFacts {
   /** The box reports its own failure in the stream. */
   failed?: string;
   model?: string;
+  /** The answer's id, where an error in the stream must repeat it (Responses). */
+  answerId?: string;
+}
+
+/** What the tap has seen of a stream, for the error that ends it. */
+export interface StreamSeen {
+  readonly answerId?: string | undefined;
+  readonly model?: string | undefined;
+  /** Events so far. */
+  readonly events?: number | undefined;
 }
 
 /** How a protocol's answers look on the wire: all that `streams/` needs to watch one. */
@@ -197,18 +213,26 @@ export interface Protocol {
   /** Token counts of a whole JSON answer. Never throws. */
   usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined;
   /** Reads one request: refuses (GatewayError) what cannot be served, and says what must change on the way to a box. */
-  readCall(body: ObjectText): CallReading;
+  readCall(body: ObjectText, allowed?: CallAllowances): CallReading;
   /** The error as this protocol's clients expect it. */
   errorBody(error: GatewayError, exchangeId: string): { contentType: string; text: string };
   /** The error as the last event of a stream that has begun; complete frames, `\n` ended. */
-  errorInStream(error: GatewayError, exchangeId: string): string;
+  errorInStream(error: GatewayError, exchangeId: string, seen?: StreamSeen): string;
+}
+
+/** What the configuration lets calls do that is off unless said (design decision 15). */
+export interface CallAllowances {
+  /** Server-side `web_search` tools, which a box runs through ollama.com. */
+  readonly webSearch?: boolean;
 }
 
 export interface CallReading {
   readonly isStream: boolean;
   readonly wantsUsage: boolean;
   readonly boxChanges: ReadonlyMap<string, unknown>;
+  /** True only for boxes: other hosts may honour what Ollama drops. */
   readonly warnings: readonly string[];
+  readonly boxRefusal?: GatewayError | undefined;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
