@@ -1,0 +1,51 @@
+/**
+ * Every policy, in the order in which they run: outermost first, so the first has the last word on the answer. The order is
+ * agentgateway's (proxy/httpproxy.rs); a policy's place in the YAML does not change it.
+ */
+import { ai } from './ai.ts';
+import { apiKey } from './apiKey.ts';
+import { backendAuth } from './backendAuth.ts';
+import { backendTLS } from './backendTLS.ts';
+import { cors } from './cors.ts';
+import type { PolicyDefinition } from './policy.ts';
+import { requestHeaderModifier } from './requestHeaderModifier.ts';
+import { responseHeaderModifier } from './responseHeaderModifier.ts';
+import { retry } from './retry.ts';
+import { timeout } from './timeout.ts';
+import { urlRewrite } from './urlRewrite.ts';
+
+/**
+ * A list cannot hold policies of different options without forgetting them. Safe, because a policy's factories are only ever
+ * given what its own schema has made.
+ */
+function listed<Options>(policy: PolicyDefinition<Options>): PolicyDefinition {
+  return policy as unknown as PolicyDefinition;
+}
+
+export const policies: readonly PolicyDefinition[] = [
+  // A browser's preflight carries no key, so it is answered before keys are asked for; and a 401 needs CORS headers to be read.
+  listed(cors),
+  // Nothing that costs anything, and nothing that touches the request, happens for somebody who may not come in.
+  listed(apiKey),
+  // Limits count from the first byte, so their place matters little; they are set before anything waits.
+  listed(timeout),
+  listed(retry),
+  // Adds to what the answer is made of, further in than CORS: what cors says about the answer cannot be overwritten here.
+  listed(responseHeaderModifier),
+  // From here on: edits of each try. Headers first, so that an explicit authority of urlRewrite beats a `host` set here.
+  listed(requestHeaderModifier),
+  listed(urlRewrite),
+  // After the general header edits: the credential that an upstream needs is not lost to them.
+  listed(backendAuth),
+  // Decided once per upstream when the plan is made; stands here because it belongs to the backend.
+  listed(backendTLS),
+  // Last: the body is edited for the upstream that was chosen, after everything that could have chosen another.
+  listed(ai),
+];
+
+const byName = new Map(policies.map((policy) => [policy.name, policy]));
+
+/** The policy of a YAML key; undefined when Corral has none of that name. */
+export function policyNamed(name: string): PolicyDefinition | undefined {
+  return byName.get(name);
+}
