@@ -1,0 +1,244 @@
+/** One box: what is known of it, since when, and how to ask it. Model names are canonical here. */
+import { GatewayError } from '../errors.ts';
+import type { KnownModel, Upstream } from '../exchange.ts';
+import { canonicalModel } from '../fields/model-name.ts';
+import type { Platform } from '../platform.ts';
+import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers.ts';
+import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
+import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
+
+export interface BoxSetting {
+  readonly upstream: Upstream;
+  readonly platform: Platform;
+  /** What Corral itself writes into `x-corral-instance`. */
+  readonly instanceId: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly probeIntervalMs: number;
+  /** From 0 up to 1; spreads the probes of many boxes and many gateways. */
+  readonly jitter: () => number;
+  readonly stop: Stop;
+}
+
+const versionLimitMs = 2_000;
+const runningLimitMs = 2_000;
+const listLimitMs = 5_000;
+const maxVersionBytes = 4 * 1024;
+const maxListBytes = 16 * 1024 * 1024;
+/** What is older than this is not known any more. */
+const listLastsMs = 60_000;
+const runningLastsMs = 30_000;
+const never = Number.NEGATIVE_INFINITY;
+
+export class Box {
+  readonly upstream: Upstream;
+  inFlight = 0;
+  /** When the next look is due, on the clock. */
+  dueMs = never;
+  /** Grows with every change of what the box lists. */
+  revision = 0;
+  version: string | undefined;
+  /** The last list of models, however old; undefined when there never was one. */
+  catalogue: ReadonlyMap<string, KnownModel> | undefined;
+
+  /** Asks whether the box answers `/api/version`, 2 s at most. */
+  readonly checkAlive: () => Promise<boolean>;
+  /** Asks everything: is it there, is it Ollama, what does it have, what has it in memory. Never rejects. */
+  readonly look: () => Promise<void>;
+  readonly #askList: () => Promise<boolean>;
+  readonly #askRunning: () => Promise<boolean>;
+
+  readonly #setting: BoxSetting;
+  readonly #liveness = new Liveness();
+  #isOllama: boolean | undefined;
+  #isSelf = false;
+  #catalogueMs = never;
+  #running = new Map<string, RunningModel>();
+  #runningByDigest = new Map<string, RunningModel>();
+  #runningMs = never;
+  #lookStartedMs = never;
+  #lookedMs = never;
+
+  constructor(setting: BoxSetting) {
+    const { platform } = setting;
+    this.#setting = setting;
+    this.upstream = setting.upstream;
+    this.checkAlive = joinable(platform, () => this.#readVersion());
+    this.#askList = joinable(platform, () => this.#readList());
+    this.#askRunning = joinable(platform, () => this.#readRunning());
+    this.look = joinable(platform, () => this.#readAll());
+  }
+
+  get isBox(): boolean {
+    return this.upstream.kind === 'box' && this.#isOllama !== false;
+  }
+
+  get isAlive(): boolean | undefined {
+    return this.#isSelf ? false : this.#liveness.isUp(this.#nowMs);
+  }
+
+  get isDown(): boolean {
+    return this.isAlive === false;
+  }
+
+  /** Whether what the box has belongs into the lists: it is there, or was until a moment ago. */
+  get isListed(): boolean {
+    return !this.#isSelf && this.#liveness.isForgiven(this.#nowMs);
+  }
+
+  /** What keeps the box from serving, as far as known. */
+  get trouble(): GatewayError | undefined {
+    return this.#liveness.trouble;
+  }
+
+  /** What was in memory when last asked; empty when the box is gone. */
+  get running(): readonly RunningModel[] {
+    return this.isDown ? [] : [...this.#running.values()];
+  }
+
+  hasModel(model: string): boolean | undefined {
+    if (this.catalogue === undefined) return undefined;
+    // A box that is gone cannot be asked again: what it had is the best guess.
+    if (!this.isDown && this.#nowMs - this.#catalogueMs > listLastsMs) return undefined;
+    return this.catalogue.has(model);
+  }
+
+  isResident(model: string): boolean | undefined {
+    if (this.isDown || this.#nowMs - this.#runningMs > runningLastsMs) return undefined;
+    return this.runnerOf(model) !== undefined;
+  }
+
+  /**
+   * The runner that would serve the model: by name, or by digest, because names of one blob share a runner that is listed
+   * under the name that loaded it. A runner that has crashed stays listed, so this is a hint.
+   */
+  runnerOf(model: string): RunningModel | undefined {
+    const byName = this.#running.get(model);
+    if (byName !== undefined) return byName;
+    const digest = this.catalogue?.get(model)?.digest;
+    return digest === undefined || digest === '' ? undefined : this.#runningByDigest.get(digest);
+  }
+
+  /** Asks what is in memory now, 2 s at most. Undefined: the box did not tell. */
+  async checkResident(model: string): Promise<boolean | undefined> {
+    const asked = this.#askRunning();
+    // Without the list of models, names of one blob could not be told to be one.
+    if (this.catalogue === undefined) await within(this.#setting.platform.clock, runningLimitMs, this.#askList());
+    return (await asked) ? this.runnerOf(model) !== undefined : undefined;
+  }
+
+  /** Whether what is known is older than `maxAgeMs`. */
+  isStale(maxAgeMs: number): boolean {
+    return this.#nowMs - this.#lookedMs > maxAgeMs;
+  }
+
+  /** How long a list may wait for this box: `firstMs` in all for the very first look, `laterMs` for later ones. */
+  patienceMs(firstMs: number, laterMs: number): number {
+    if (this.#lookedMs !== never) return laterMs;
+    const begunMs = this.#lookStartedMs === never ? 0 : this.#nowMs - this.#lookStartedMs;
+    return Math.max(firstMs - begunMs, laterMs);
+  }
+
+  /** Returns whether the box is back, so that it should be looked at now. */
+  noteAnswer(): boolean {
+    if (this.#isSelf || !this.#liveness.heard(this.#nowMs)) return false;
+    this.dueMs = this.#nowMs;
+    return true;
+  }
+
+  /** Returns whether the next look should come sooner than planned. */
+  noteFailure(error: GatewayError): boolean {
+    const wasDown = this.isDown;
+    if (isDeadly(error)) this.#liveness.down(this.#nowMs, error);
+    else if (error.code !== 'upstream_unavailable' && error.code !== 'upstream_foreign_host') return false;
+    return !wasDown && this.hurry(firstRetryMs);
+  }
+
+  /** Brings the next look forward to `delayMs` from now, but never to less than a second after the last. */
+  hurry(delayMs: number): boolean {
+    const dueMs = Math.max(this.#nowMs + delayMs, this.#lookedMs + firstRetryMs);
+    if (dueMs >= this.dueMs) return false;
+    this.dueMs = dueMs;
+    return true;
+  }
+
+  get #nowMs(): number {
+    return this.#setting.platform.clock.now();
+  }
+
+  async #readAll(): Promise<void> {
+    const { probeIntervalMs, jitter } = this.#setting;
+    this.#lookStartedMs = this.#nowMs;
+    // Until this look is over nobody else needs to begin one.
+    this.dueMs = this.#nowMs + listLimitMs;
+    if (this.isAlive === true && this.#isOllama === true) {
+      await Promise.all([this.checkAlive(), this.#askList(), this.#askRunning()]);
+    } else {
+      // A stranger is first asked who it is: it might be Corral itself, which would ask on and on.
+      await this.checkAlive();
+      if (this.isAlive === true && this.#isOllama === true) await Promise.all([this.#askList(), this.#askRunning()]);
+    }
+    this.#lookedMs = this.#nowMs;
+    this.dueMs = this.#nowMs + this.#liveness.pauseMs(probeIntervalMs) * (0.9 + 0.2 * jitter());
+  }
+
+  async #readVersion(): Promise<boolean> {
+    const answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+    if (!this.#setting.stop.isStopped) this.#judge(answer);
+    return this.isAlive === true;
+  }
+
+  #judge(answer: Answer | GatewayError): void {
+    const { upstream, instanceId } = this.#setting;
+    this.#isSelf = !(answer instanceof GatewayError) && answer.headers.get('x-corral-instance') === instanceId;
+    if (answer instanceof GatewayError) {
+      this.#liveness.down(this.#nowMs, answer);
+    } else if (this.#isSelf) {
+      this.#liveness.down(this.#nowMs, new GatewayError('loop_detected', `${upstream.name} is this gateway itself`));
+    } else if (upstream.kind !== 'box') {
+      this.#liveness.up(this.#nowMs);
+    } else {
+      this.#judgeStanding(answer);
+    }
+  }
+
+  #judgeStanding(answer: Answer): void {
+    const standing = standingOf(answer, this.upstream.name);
+    if (standing.is === 'unreachable') {
+      this.#liveness.down(this.#nowMs, standing.trouble);
+      return;
+    }
+    this.#liveness.up(this.#nowMs, standing.is === 'unclear' ? standing.trouble : undefined);
+    if (standing.is === 'unclear') return;
+    this.#isOllama = standing.is === 'box';
+    this.version = standing.is === 'box' ? standing.version : undefined;
+    if (standing.is === 'other') this.#learnList(undefined);
+  }
+
+  async #readList(): Promise<boolean> {
+    const answer = await this.#ask('/api/tags', listLimitMs, maxListBytes);
+    const catalogue = answer instanceof GatewayError ? undefined : catalogueOf(answer);
+    if (catalogue !== undefined) this.#learnList(catalogue);
+    return catalogue !== undefined;
+  }
+
+  #learnList(catalogue: ReadonlyMap<string, KnownModel> | undefined): void {
+    this.catalogue = catalogue;
+    this.#catalogueMs = this.#nowMs;
+    this.revision++;
+  }
+
+  async #readRunning(): Promise<boolean> {
+    const answer = await this.#ask('/api/ps', runningLimitMs, maxListBytes);
+    const running = answer instanceof GatewayError ? undefined : runningOf(answer);
+    if (running === undefined) return false;
+    this.#running = new Map(running.map((one) => [canonicalModel(one.name), one]));
+    this.#runningByDigest = new Map(running.map((one) => [one.digest, one]));
+    this.#runningMs = this.#nowMs;
+    return true;
+  }
+
+  #ask(path: string, limitMs: number, maxBytes: number): Promise<Answer | GatewayError> {
+    const { platform, upstream, headers, stop } = this.#setting;
+    return ask(platform, { upstream, path, headers, limitMs, maxBytes, stop });
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * What Corral knows of the boxes. Reading is a look into memory; asking is bounded, shared by all who ask at once, and done
+ * in the background where the runtime has one, with requests where it has not (`catchUp`).
+ */
+import type { GatewayError } from '../errors.ts';
+import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
+import { canonicalModel } from '../fields/model-name.ts';
+import type { Platform } from '../platform.ts';
+import { troubleAdvice } from './advice.ts';
+import type { RunningModel } from './answers.ts';
+import { createStop, type Stop, within } from './ask.ts';
+import { Box } from './box.ts';
+import { createRounds } from './rounds.ts';
+import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
+
+export interface FleetSetting {
+  readonly upstreams: readonly Upstream[];
+  readonly platform: Platform;
+  /** What this gateway writes into `x-corral-instance`: a box that answers with it is the gateway itself. */
+  readonly instanceId: string;
+  /** What a probe of this upstream must carry (`host`, a tunnel's credential). Asked once; lower-case names. */
+  readonly headersFor?: (upstream: Upstream) => Readonly<Record<string, string>>;
+  /** Between two probes of a box that answers. */
+  readonly probeIntervalMs?: number;
+  /** From 0 up to 1; Math.random unless a test says otherwise. */
+  readonly jitter?: () => number;
+}
+
+/** One box for people: the banner, readiness. */
+export interface BoxReport {
+  readonly name: string;
+  /** Without credentials. */
+  readonly url: string;
+  /** It answers and nothing is known to keep it from serving. Undefined: not asked yet. */
+  readonly isAlive: boolean | undefined;
+  /** False: another OpenAI-compatible server. */
+  readonly isBox: boolean;
+  readonly version: string | undefined;
+  /** Names as the box spells them; undefined when its list is not known. */
+  readonly models: readonly string[] | undefined;
+  /** What is wrong and what to do about it; undefined when nothing is. */
+  readonly why: string | undefined;
+  readonly mend: string | undefined;
+}
+
+/** The whole herd: the fleet as requests see it, and what lists, banner and readiness ask. */
+export interface Herd extends Fleet {
+  /** Starts asking in the background, where the runtime allows that. */
+  start(): void;
+  /** Ends all asking. What is known stays readable. */
+  stop(): void;
+  /** Where nothing runs in the background: the probes that are due, for `Peer.waitUntil`. Undefined: nothing to do. */
+  catchUp(): Promise<void> | undefined;
+  /**
+   * Before a list is answered: asks boxes whose state is older than a second and waits 40 ms at most for those that are not
+   * known to be gone, 2 s for those never asked before. What takes longer goes on behind the answer: `waitUntil` keeps it
+   * alive where nothing runs between requests. Never rejects.
+   */
+  learn(waitUntil?: (work: Promise<unknown>) => void): Promise<void>;
+  /** Every model that a box has, each once, newest first; boxes gone for more than 30 s do not count. */
+  models(): readonly ListedModel[];
+  /** Every model in memory, each once. */
+  running(): readonly ListedRunner[];
+  describe(): readonly BoxReport[];
+  /** Whether any box answers now: then the demo box is gone. */
+  hasAnsweringBox(): boolean;
+  /** The last known list of one box; empty when there is none. */
+  modelsOn(upstream: Upstream): readonly KnownModel[];
+  /** The runner that would serve the model, as last seen: for the warning that it runs on the CPU. */
+  runnerOn(upstream: Upstream, model: string): RunningModel | undefined;
+  /** A box said that it has not got this model: when it was thought to, its list is asked for again. */
+  noteMissing(upstream: Upstream, model: string): void;
+}
+
+const freshForMs = 1_000;
+const firstWaitMs = 2_000;
+const laterWaitMs = 40;
+/** Workers allow six connections at once per request, and the request itself needs some. */
+const maxCaughtUpAtOnce = 2;
+
+export function createFleet(setting: FleetSetting): Herd {
+  const { platform } = setting;
+  const { clock } = platform;
+  const stop = createStop();
+  const { boxes, byName } = boxesOf(setting, stop);
+  const asked = boxes.filter((box) => box.upstream.kind === 'box');
+  const rounds = createRounds(asked, platform, stop);
+  const boxOf = (upstream: Upstream): Box | undefined => byName.get(upstream.name);
+  let listed: { key: string; models: readonly ListedModel[] } = { key: '', models: [] };
+
+  return {
+    start: rounds.start,
+    stop: stop.stop,
+    catchUp() {
+      const due = asked.filter((box) => box.dueMs <= clock.now()).slice(0, maxCaughtUpAtOnce);
+      if (due.length === 0 || platform.hasBackground || stop.isStopped) return undefined;
+      return Promise.all(due.map((box) => box.look())).then(() => undefined);
+    },
+    async learn(waitUntil) {
+      const stale = asked.filter((box) => !box.isDown && box.isStale(freshForMs));
+      const looks = stale.map((box) => {
+        const patienceMs = box.patienceMs(firstWaitMs, laterWaitMs);
+        const look = box.look();
+        waitUntil?.(look);
+        return within(clock, patienceMs, look);
+      });
+      await Promise.all(looks);
+    },
+    models() {
+      const present = asked.filter((box) => box.isListed);
+      const key = present.map((box) => `${box.upstream.name}\n${box.revision}`).join('\n');
+      if (key !== listed.key) {
+        listed = { key, models: unionOfModels(present.map((box) => ({ name: box.upstream.name, catalogue: box.catalogue }))) };
+      }
+      return listed.models;
+    },
+    running: () => unionOfRunners(asked.map((box) => ({ name: box.upstream.name, running: box.running }))),
+    describe: () => asked.map(reportOf),
+    hasAnsweringBox: () => asked.some((box) => box.isAlive === true && box.trouble === undefined),
+    modelsOn: (upstream) => [...(boxOf(upstream)?.catalogue?.values() ?? [])],
+    runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonical(model)),
+    noteMissing(upstream, model) {
+      const box = boxOf(upstream);
+      if (box?.hasModel(canonical(model)) === true && box.hurry(0)) rounds.replan(box);
+    },
+
+    isBox: (upstream) => boxOf(upstream)?.isBox ?? upstream.kind === 'box',
+    isAlive: (upstream) => boxOf(upstream)?.isAlive,
+    hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonical(model)),
+    isResident: (upstream, model) => boxOf(upstream)?.isResident(canonical(model)),
+    inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
+    checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
+    checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
+    noteAnswer(upstream) {
+      const box = boxOf(upstream);
+      if (box?.noteAnswer() === true) rounds.replan(box);
+    },
+    noteFailure(upstream: Upstream, error: GatewayError) {
+      const box = boxOf(upstream);
+      if (box?.noteFailure(error) === true) rounds.replan(box);
+    },
+    enter(upstream) {
+      const box = boxOf(upstream);
+      if (box !== undefined) box.inFlight++;
+    },
+    leave(upstream) {
+      const box = boxOf(upstream);
+      if (box !== undefined && box.inFlight > 0) box.inFlight--;
+    },
+  };
+}
+
+/** Upstreams that reach the same place in the same way are one box, named after the first: several routes may name it. */
+function boxesOf(setting: FleetSetting, stop: Stop): { boxes: Box[]; byName: Map<string, Box> } {
+  const byPlace = new Map<string, Box>();
+  const byName = new Map<string, Box>();
+  for (const upstream of setting.upstreams) {
+    const headers = setting.headersFor?.(upstream) ?? {};
+    const place = JSON.stringify([upstream.kind, upstream.baseUrl, upstream.tls ?? null, headers]);
+    let box = byPlace.get(place);
+    if (box === undefined) {
+      box = new Box({
+        upstream,
+        platform: setting.platform,
+        instanceId: setting.instanceId,
+        headers,
+        probeIntervalMs: setting.probeIntervalMs ?? 10_000,
+        jitter: setting.jitter ?? Math.random,
+        stop,
+      });
+      byPlace.set(place, box);
+    }
+    byName.set(upstream.name, box);
+  }
+  return { boxes: [...byPlace.values()], byName };
+}
+
+function reportOf(box: Box): BoxReport {
+  const { upstream, trouble } = box;
+  const advice = trouble === undefined ? undefined : troubleAdvice(upstream, trouble);
+  return {
+    name: upstream.name,
+    url: urlWithoutCredentials(upstream.baseUrl),
+    isAlive: trouble === undefined ? box.isAlive : false,
+    isBox: box.isBox,
+    version: box.version,
+    models: box.catalogue === undefined ? undefined : [...box.catalogue.values()].map((model) => model.name),
+    why: advice?.why,
+    mend: advice?.mend,
+  };
+}
+
+function urlWithoutCredentials(baseUrl: string): string {
+  return baseUrl.replace(/\/\/[^/@]*@/, '//');
+}
+
+let lastName = '';
+let lastCanonical = '';
+
+/** Requests ask about one name several times, box after box. */
+function canonical(model: string): string {
+  if (model !== lastName || lastName === '') {
+    lastName = model;
+    lastCanonical = canonicalModel(model);
+  }
+  return lastCanonical;
+}
