@@ -1,0 +1,45 @@
+/// <reference types="node" />
+/** Bun: its own `fetch` towards the boxes, its own server towards the clients. The fastest of the four. */
+import process from 'node:process';
+import type { Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
+import { createLineWriter } from './line-writer.ts';
+import { createWebPlatform } from './web-platform.ts';
+
+export function createBunPlatform(): Platform {
+  const lines = createLineWriter((text) => process.stdout.write(text));
+  return createWebPlatform({
+    runtime: 'bun',
+    hasBackground: true,
+    fetchOptions,
+    refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
+    print: lines.print,
+    report: (level, message) => {
+      process.stderr.write(`${level === 'info' ? '' : `${level}: `}${message}\n`);
+    },
+  });
+}
+
+const plainOptions = { decompress: false, keepalive: true, timeout: false };
+
+function fetchOptions({ tls }: UpstreamRequest): Record<string, unknown> {
+  return tls === undefined ? plainOptions : { ...plainOptions, tls: tlsOptionsOf(tls) };
+}
+
+/** Once per UpstreamTls object, of which a plan has one per upstream. */
+function tlsOptionsOf(tls: UpstreamTls): object {
+  const known = tlsOptions.get(tls);
+  if (known !== undefined) return known;
+  const { root, cert, key, hostname, insecure, insecureHost } = tls;
+  const options = {
+    ...(root === undefined ? {} : { ca: root }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(hostname === undefined ? {} : { serverName: hostname }),
+    ...(insecure === true ? { rejectUnauthorized: false } : {}),
+    ...(insecureHost === true ? { checkServerIdentity: () => undefined } : {}),
+  };
+  tlsOptions.set(tls, options);
+  return options;
+}
+
+const tlsOptions = new WeakMap<UpstreamTls, object>();

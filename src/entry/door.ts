@@ -1,0 +1,42 @@
+/** What the command line asks of a runtime that opens its own ports: Node and Bun. */
+import type { Peer } from '../platform.ts';
+
+export type Answer = (request: Request, peer: Peer) => Response | Promise<Response>;
+
+export interface DoorOptions {
+  readonly hostname: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** What `Peer.port` says: the configuration's port, even when another one was opened for it. */
+  readonly bindPort: number | undefined;
+  readonly answer: Answer;
+}
+
+export interface Door {
+  readonly hostname: string;
+  readonly port: number;
+  /** No new connections from now on; requests under way, and those on open connections, are still answered. */
+  stopAccepting(): void;
+  /** Cuts what is left. */
+  close(): void;
+}
+
+/** Rejects with the system's error: `code` EADDRINUSE, EACCES, EADDRNOTAVAIL … */
+export type OpenDoor = (options: DoorOptions) => Promise<Door>;
+
+/** `::ffff:127.0.0.1` is how a dual-stack socket spells an IPv4 client. */
+export function plainAddress(address: string | undefined): string | undefined {
+  return address?.startsWith('::ffff:') === true ? address.slice(7) : address;
+}
+
+/** The same limits wherever Corral opens the port itself. */
+export const doorLimits = {
+  /** Request line and headers together. Agents send long cookies and tokens; Node's own 16 KiB has been hit by them. */
+  maxHeaderBytes: 32 * 1024,
+  /** Headers must be there by then: a slow-loris never gets further. */
+  headersTimeoutMs: 60_000,
+  /** Last resort only, the gateway's own body timeout is shorter. */
+  requestTimeoutMs: 15 * 60_000,
+  /** Longer than the 60 s of common load balancers, which must be the side that closes. */
+  keepAliveTimeoutMs: 75_000,
+} as const;

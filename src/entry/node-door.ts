@@ -1,0 +1,117 @@
+/// <reference types="node" />
+/** A port on Node: `node:http`, requests and responses in the cheap forms of @hono/node-server. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Peer } from '../platform.ts';
+import { type Door, doorLimits, type OpenDoor, plainAddress } from './door.ts';
+import { pipe, type TakeRelay } from './node-respond.ts';
+import { ignore } from './web-body.ts';
+
+/** The Node platform's doors. `takeRelay` is the platform's: its relays are piped to the socket here. */
+export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
+  return ({ hostname, port, bindPort, answer }) => {
+    let isDraining = false;
+
+    const deliver = (response: Response, outgoing: ServerResponse): Response => {
+      const relay = takeRelay(response);
+      if (relay === undefined) return response;
+      pipe(relay, outgoing);
+      return RESPONSE_ALREADY_SENT;
+    };
+
+    const listener = getRequestListener(
+      (request, bindings) => {
+        const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
+        if (isDraining) outgoing.shouldKeepAlive = false;
+        const response = answer(request, new NodePeer(bindPort, incoming.socket, outgoing));
+        return response instanceof Promise ? response.then((settled) => deliver(settled, outgoing)) : deliver(response, outgoing);
+      },
+      // HTTP/1.0 may come without a Host header.
+      { hostname: 'localhost', errorHandler: malformed },
+    );
+
+    const server = createServer(
+      {
+        maxHeaderSize: doorLimits.maxHeaderBytes,
+        headersTimeout: doorLimits.headersTimeoutMs,
+        requestTimeout: doorLimits.requestTimeoutMs,
+        keepAliveTimeout: doorLimits.keepAliveTimeoutMs,
+      },
+      listener,
+    );
+    return listen(server, hostname, port, () => {
+      isDraining = true;
+    });
+  };
+}
+
+function listen(server: Server, hostname: string, port: number, onStop: () => void): Promise<Door> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: hostname, port }, () => {
+      server.off('error', reject);
+      resolve({
+        hostname,
+        port: (server.address() as AddressInfo).port,
+        stopAccepting() {
+          onStop();
+          server.close();
+        },
+        close() {
+          server.close();
+          server.closeAllConnections();
+        },
+      });
+    });
+  });
+}
+
+/** Only requests that @hono/node-server cannot make a URL of come here: the gateway itself never rejects. */
+function malformed(): Response {
+  return new Response('{"error":{"message":"the request target or Host header makes no URL","type":"invalid_request_error"}}', {
+    status: 400,
+    headers: { 'content-type': 'application/json' },
+  });
+}
+
+const socketAddress = Symbol('address');
+type KnownSocket = Socket & { [socketAddress]?: string };
+
+class NodePeer implements Peer {
+  readonly port: number | undefined;
+  readonly #socket: KnownSocket;
+  readonly #outgoing: ServerResponse;
+  #listeners: (() => void)[] | undefined;
+
+  constructor(port: number | undefined, socket: KnownSocket, outgoing: ServerResponse) {
+    this.port = port;
+    this.#socket = socket;
+    this.#outgoing = outgoing;
+    // Asked for once per connection, and while it lives: a closed socket knows no address, and the log comes last.
+    socket[socketAddress] ??= plainAddress(socket.remoteAddress) ?? '';
+  }
+
+  address(): string | undefined {
+    return this.#socket[socketAddress] || undefined;
+  }
+
+  onGone(listener: () => void): void {
+    const outgoing = this.#outgoing;
+    if (this.#listeners !== undefined) this.#listeners.push(listener);
+    else if (outgoing.closed) queueMicrotask(listener);
+    else {
+      const listeners = [listener];
+      this.#listeners = listeners;
+      outgoing.once('close', () => {
+        // Every answer ends with 'close'; only a client that left gets none at all.
+        if (!outgoing.headersSent) for (const each of listeners) each();
+      });
+    }
+  }
+
+  waitUntil(work: Promise<unknown>): void {
+    work.catch(ignore);
+  }
+}

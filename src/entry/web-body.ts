@@ -1,0 +1,80 @@
+/** An upstream's body where the client is the runtime's `fetch`. */
+import { GatewayError } from '../errors.ts';
+import type { UpstreamBody } from '../platform.ts';
+import { networkErrorOf } from './network-errors.ts';
+
+export class WebBody implements UpstreamBody {
+  readonly #response: Response;
+  /** As announced by the upstream and undefined for chunked bodies. */
+  readonly length: number | undefined;
+
+  constructor(response: Response, length: number | undefined) {
+    this.#response = response;
+    this.length = length;
+  }
+
+  /** Null where the answer has no body at all. */
+  get stream(): ReadableStream<Uint8Array> | null {
+    return this.#response.body;
+  }
+
+  /** Everything at once. Only for bodies whose `length` is known and small. */
+  async whole(): Promise<Uint8Array> {
+    try {
+      return new Uint8Array(await this.#response.arrayBuffer());
+    } catch (thrown) {
+      throw networkErrorOf(thrown);
+    }
+  }
+
+  async read(maxBytes: number): Promise<Uint8Array> {
+    if (this.length !== undefined) {
+      if (this.length > maxBytes) throw this.#tooLong(maxBytes);
+      return this.whole();
+    }
+    const reader = this.stream?.getReader();
+    if (reader === undefined) return new Uint8Array(0);
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    for (;;) {
+      const { done, value } = await reader.read().catch((thrown: unknown) => {
+        throw networkErrorOf(thrown);
+      });
+      if (done) return concat(chunks, total);
+      total += value.length;
+      if (total > maxBytes) {
+        reader.cancel().catch(ignore);
+        throw tooLong(maxBytes);
+      }
+      chunks.push(value);
+    }
+  }
+
+  cancel(): void {
+    this.stream?.cancel().catch(ignore);
+  }
+
+  #tooLong(maxBytes: number): GatewayError {
+    this.cancel();
+    return tooLong(maxBytes);
+  }
+}
+
+/** The chunks as one array; the array itself when there is just one. */
+export function concat(chunks: readonly Uint8Array[], total: number): Uint8Array {
+  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+export function tooLong(maxBytes: number): GatewayError {
+  return new GatewayError('upstream_closed', `the answer is longer than ${maxBytes} bytes`);
+}
+
+/** For promises whose failure changes nothing: the connection is being given up anyway. */
+export function ignore(): void {}
