@@ -8,7 +8,7 @@ import { secretField } from '../fields/secret.ts';
 import { textField } from '../fields/text-field.ts';
 import { nameField } from './backends.ts';
 import { headerMatchesField } from './matches.ts';
-import { optionsOf, type PolicyOptions, policiesField } from './policy-map.ts';
+import { memberOf, optionsOf, type PolicyOptions, policiesField } from './policy-map.ts';
 import { modelProviderField } from './providers.ts';
 import { attachmentField, portField } from './traffic.ts';
 
@@ -29,8 +29,6 @@ const paramsShape = {
 
 const paramsField = z.strictObject(paramsShape).meta({ id: 'params' }).prefault({}).describe('How the provider is reached.');
 
-const payloadField = z.record(z.string(), z.unknown()).optional();
-
 /** Policies under the names that llm mode gives them. */
 const policyKeys = {
   requestHeaders: optionsOf('requestHeaderModifier').optional(),
@@ -41,14 +39,20 @@ const policyKeys = {
 };
 
 const settingsShape = {
-  defaults: payloadField.describe('Fields to set in requests that lack them.').meta({ examples: [{ temperature: 0.2 }] }),
-  overrides: payloadField
+  defaults: memberOf('ai', 'defaults')
+    .optional()
+    .describe('Fields to set in requests that lack them.')
+    .meta({ examples: [{ temperature: 0.2 }] }),
+  overrides: memberOf('ai', 'overrides')
+    .optional()
     .describe('Fields to set in every request, whatever it says.')
     .meta({ examples: [{ max_tokens: 1000 }] }),
   ...policyKeys,
 };
 
 interface GivenSettings {
+  readonly defaults?: unknown;
+  readonly overrides?: unknown;
   readonly requestHeaders?: unknown;
   readonly responseHeaders?: unknown;
   readonly tls?: unknown;
@@ -58,7 +62,9 @@ interface GivenSettings {
 
 /** The settings as policies by their own names; `tls` and `backendTLS` are one thing. */
 function policiesOf(given: GivenSettings): PolicyOptions {
+  const { defaults, overrides } = given;
   const byName: PolicyOptions = {
+    ai: defaults === undefined && overrides === undefined ? undefined : { defaults, overrides },
     requestHeaderModifier: given.requestHeaders,
     responseHeaderModifier: given.responseHeaders,
     backendTLS: given.tls ?? given.backendTLS,
@@ -90,9 +96,9 @@ const modelField = z
       .describe('Further conditions: one of the entries must match. The next model of that name is asked otherwise.'),
   })
   .meta({ id: 'model' })
-  .transform(({ id, name, visibility, provider, params, defaults, overrides, matches, ...settings }, context) => {
+  .transform(({ id, name, visibility, provider, params, matches, ...settings }, context) => {
     if (settings.tls !== undefined && settings.backendTLS !== undefined) context.addIssue(twoTls);
-    return { id, name, visibility, provider, params, defaults, overrides, matches, policies: policiesOf(settings) };
+    return { id, name, visibility, provider, params, matches, policies: policiesOf(settings) };
   });
 
 const providerField = z
@@ -104,9 +110,9 @@ const providerField = z
       .strictObject(settingsShape)
       .prefault({})
       .describe('Settings for every model of this provider; a model that has its own keeps its own.')
-      .transform(({ defaults, overrides, ...settings }, context) => {
+      .transform((settings, context) => {
         if (settings.tls !== undefined && settings.backendTLS !== undefined) context.addIssue(twoTls);
-        return { defaults, overrides, policies: policiesOf(settings) };
+        return { policies: policiesOf(settings) };
       }),
   })
   .meta({ id: 'llmProvider' });

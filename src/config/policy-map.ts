@@ -6,6 +6,17 @@ import type { Place, PolicyDefinition } from '../policies/policy.ts';
 /** Options by policy name, as the policies' own schemas give them. */
 export type PolicyOptions = Record<string, unknown>;
 
+/** One schema per policy: the reference and the JSON Schema then have one definition, however often it is used. */
+const schemas = new Map<string, z.ZodType>();
+
+function optionsSchema(policy: PolicyDefinition): z.ZodType {
+  const known = schemas.get(policy.name);
+  if (known !== undefined) return known;
+  const schema = policy.options.meta({ id: `${policy.name}Policy`, description: policy.about });
+  schemas.set(policy.name, schema);
+  return schema;
+}
+
 /** The keys of a place, for objects that carry policies among other keys (gateways). */
 export function policyShapeOf(place: Place): Record<string, z.ZodOptional<z.ZodType>> {
   const shape: Record<string, z.ZodOptional<z.ZodType>> = {};
@@ -15,6 +26,12 @@ export function policyShapeOf(place: Place): Record<string, z.ZodOptional<z.ZodT
 
 /** `policies:` at a place. Left out or empty, it is `{}`. */
 export function policiesField(place: Place) {
+  return fields[place];
+}
+
+const fields = { listener: fieldAt('listener'), route: fieldAt('route'), backend: fieldAt('backend') };
+
+function fieldAt(place: Place) {
   return z
     .strictObject(policyShapeOf(place))
     .meta({ id: `${place}Policies` })
@@ -29,15 +46,12 @@ export function optionsOf(policyName: string): z.ZodType {
   return optionsSchema(policy);
 }
 
-/** One schema per policy: the reference and the JSON Schema then have one definition, however often it is used. */
-const schemas = new Map<string, z.ZodType>();
-
-function optionsSchema(policy: PolicyDefinition): z.ZodType {
-  const known = schemas.get(policy.name);
-  if (known !== undefined) return known;
-  const schema = policy.options.meta({ id: policy.name, description: policy.about });
-  schemas.set(policy.name, schema);
-  return schema;
+/** One member of a policy's options, for keys that llm mode has directly. */
+export function memberOf(policyName: string, member: string): z.ZodType {
+  const options = optionsOf(policyName);
+  const schema: unknown = options instanceof z.ZodObject ? options.shape[member] : undefined;
+  if (schema instanceof z.ZodType) return schema;
+  throw new Error(`the policy ${policyName} has no member ${member}`);
 }
 
 /** The places where a policy of this name may stand; undefined when there is none of that name. */
