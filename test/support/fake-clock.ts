@@ -1,4 +1,3 @@
-/// <reference types="node" />
 import { setImmediate as atNextTurn } from 'node:timers';
 import type { Clock } from '../../src/platform.ts';
 
