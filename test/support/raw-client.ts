@@ -28,7 +28,7 @@ export interface RawClient {
   /** Sends bytes as they are. */
   send(bytes: string | Uint8Array): Promise<void>;
   /** Waits until what was received matches; resolves with all received text. */
-  until(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
+  until(pattern: string | RegExp | ((text: string) => boolean), timeoutMs?: number): Promise<string>;
   /** The next whole answer; what it consumed is not looked at again. `head`: the request was a HEAD. */
   reply(options?: { timeoutMs?: number; head?: boolean }): Promise<RawReply>;
   /** Everything received so far. */
@@ -122,10 +122,12 @@ class Wire implements RawClient {
     return this.#all;
   }
 
-  async until(pattern: string | RegExp, timeoutMs = defaultTimeoutMs): Promise<string> {
+  async until(pattern: string | RegExp | ((text: string) => boolean), timeoutMs = defaultTimeoutMs): Promise<string> {
     return this.#when(`${pattern}`, timeoutMs, (over) => {
       const text = this.#all.toString('utf8');
-      if (typeof pattern === 'string' ? text.includes(pattern) : pattern.test(text)) return text;
+      const found =
+        typeof pattern === 'string' ? text.includes(pattern) : typeof pattern === 'function' ? pattern(text) : pattern.test(text);
+      if (found) return text;
       if (over) throw new Error(`the connection ended before ${pattern} came; received: ${text.slice(-2000)}`);
       return undefined;
     });
