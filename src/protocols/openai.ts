@@ -1,0 +1,62 @@
+/** What OpenAI's protocols share: errors, usage, the chat and completions stream (Ollama openai/openai.go). */
+import type { GatewayError } from '../errors.ts';
+import type { EventFacts, StreamShape } from '../exchange.ts';
+import { countOf, errorMessageOf, parsedRecord, recordOf, textOf } from './answer-text.ts';
+
+/** Ollama's three types, and OpenAI's for credentials, which Ollama never needs. */
+export function openaiErrorType(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 404) return 'not_found_error';
+  return status < 500 ? 'invalid_request_error' : 'api_error';
+}
+
+function errorObject(error: GatewayError): object {
+  return { error: { message: error.message, type: openaiErrorType(error.status), param: null, code: error.code } };
+}
+
+/** `{"error":{"message","type","param","code"}}`; `code` is Corral's own (src/errors.ts). */
+export function openaiErrorBody(error: GatewayError): { contentType: string; text: string } {
+  return { contentType: 'application/json', text: `${JSON.stringify(errorObject(error))}\n` };
+}
+
+/** The OpenAI SDKs throw on a data event with an `error` member. No `[DONE]` follows: the stream did not end as if complete. */
+export function openaiErrorInStream(error: GatewayError): string {
+  return `data: ${JSON.stringify(errorObject(error))}\n\n`;
+}
+
+/** `prompt_tokens` and `completion_tokens` of a `usage` member; embeddings have no completion. */
+export function openaiUsage(usage: unknown): { inputTokens: number; outputTokens: number } | undefined {
+  const counts = recordOf(usage);
+  const inputTokens = countOf(counts?.prompt_tokens);
+  if (inputTokens === undefined) return undefined;
+  return { inputTokens, outputTokens: countOf(counts?.completion_tokens) ?? 0 };
+}
+
+export function openaiUsageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined {
+  return openaiUsage(recordOf(answer)?.usage);
+}
+
+function factsOf(data: string): EventFacts {
+  const chunk = parsedRecord(data);
+  const facts: EventFacts = {};
+  if (chunk === undefined) return facts;
+  const failed = errorMessageOf(chunk.error);
+  if (failed !== undefined) facts.failed = failed;
+  const model = textOf(chunk.model);
+  if (model !== undefined) facts.model = model;
+  const usage = openaiUsage(chunk.usage);
+  // On /v1/completions Ollama writes a zero usage into every chunk but the last (openai.go, include_usage).
+  if (usage === undefined || usage.inputTokens + usage.outputTokens === 0) return facts;
+  facts.usage = usage;
+  if (Array.isArray(chunk.choices) && chunk.choices.length === 0) facts.isUsageOnly = true;
+  return facts;
+}
+
+/** Streams of /v1/chat/completions and /v1/completions: unnamed events, `data: [DONE]` at the end. */
+export const openaiStream: StreamShape = {
+  framing: 'sse',
+  telling: ['"usage"', '[DONE]', '"error"'],
+  factsOf,
+  isTerminator: (data) => data.trim() === '[DONE]',
+};
