@@ -10,6 +10,7 @@ export function createBunPlatform(): Platform {
   return createWebPlatform({
     runtime: 'bun',
     hasBackground: true,
+    acceptsEncodings: true,
     fetchOptions,
     refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
     print: lines.print,

@@ -3,7 +3,7 @@
  * GatewayError whose code says what happened on the wire. The texts were observed on Node 24 (undici 8), Bun 1.4, Deno 2.9
  * and workerd 2026-11; the unit test lists them.
  */
-import { type ErrorCode, GatewayError } from '../errors.ts';
+import { type ErrorCode, GatewayError, gatewayErrorOf } from '../errors.ts';
 
 const refused = new Set([
   'ECONNREFUSED',
@@ -65,7 +65,9 @@ const refusalMs = 500;
  * once headers have come, because from then on the connection can only have been closed.
  */
 export function networkErrorOf(thrown: unknown, elapsedMs?: number): GatewayError {
-  if (thrown instanceof GatewayError) return thrown;
+  // A mistake of ours is no network error, and must not make a box look dead.
+  if (thrown instanceof GatewayError || thrown instanceof ReferenceError || thrown instanceof RangeError)
+    return gatewayErrorOf(thrown);
   const code = codeOf(thrown, elapsedMs);
   return new GatewayError(code, code === 'upstream_tls' ? tlsMessageOf(thrown) : messages[code], { cause: thrown });
 }

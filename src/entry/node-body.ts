@@ -173,7 +173,7 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
 
 function headersOf(received: Record<string, string | string[] | undefined>): Headers {
   const headers = new Headers();
-  const connection = String(received['connection'] ?? 'close');
+  const connection = String(received.connection ?? 'close');
   for (const name in received) {
     const value = received[name];
     if (value === undefined || staysBehind(name, connection)) continue;

@@ -58,11 +58,14 @@ export function pipe({ status, headers, body, tap }: Relay, outgoing: ServerResp
   const source = nodeBodyOf(body);
   if (outgoing.destroyed || outgoing.closed) {
     source.cancel();
-    return tap.gone();
+    tap.gone();
+    return;
   }
   const whole = source.whole;
-  if (whole !== undefined) return pipeWhole(whole, status, headers, tap, outgoing);
-
+  if (whole !== undefined) {
+    pipeWhole(whole, status, headers, tap, outgoing);
+    return;
+  }
   outgoing.writeHead(status, rawHeadersOf(headers));
   let isOver = false;
   const finish = (end: StreamEnd) => {
@@ -100,7 +103,8 @@ function pipeWhole(whole: Uint8Array, status: number, headers: Headers, tap: Tap
   if (!end.complete || end.bytes.length > 0) {
     outgoing.writeHead(status, raw);
     if (bytes.length > 0) outgoing.write(bytes);
-    return finishWriting(outgoing, end);
+    finishWriting(outgoing, end);
+    return;
   }
   if (!headers.has('content-length')) raw.push('content-length', String(bytes.length));
   outgoing.writeHead(status, raw);

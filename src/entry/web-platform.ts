@@ -10,6 +10,8 @@ import { respondWeb } from './web-respond.ts';
 export interface WebPlatformOptions {
   readonly runtime: Platform['runtime'];
   readonly hasBackground: boolean;
+  /** False where `fetch` inflates answers and cannot be told not to: upstreams are then asked for plain ones. */
+  readonly acceptsEncodings: boolean;
   /** What this runtime's `fetch` wants beside the standard's options. Called once per try. */
   readonly fetchOptions: (request: UpstreamRequest) => Record<string, unknown>;
   readonly refuses: Platform['refuses'];
@@ -20,6 +22,7 @@ export interface WebPlatformOptions {
 export function createWebPlatform({
   runtime,
   hasBackground,
+  acceptsEncodings,
   fetchOptions,
   refuses,
   print,
@@ -31,7 +34,7 @@ export function createWebPlatform({
     try {
       response = await fetch(request.url, {
         method: request.method,
-        headers: withoutDefaults(request.headers),
+        headers: acceptsEncodings ? withoutDefaults(request.headers) : { ...request.headers, 'accept-encoding': 'identity' },
         body: request.body as BodyInit | undefined,
         redirect: 'manual',
         signal: request.signal,

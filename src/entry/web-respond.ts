@@ -59,12 +59,17 @@ function cutStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
 
 /**
  * Breaks the connection to the client. An error throws away what is queued, and Bun queues until the end of the turn: so the
- * last words get a turn of their own to leave. Without a reason, because Bun and Deno print the reason with a stack.
+ * last words get a turn of their own to leave. Bun prints every reason but undefined, Deno prints even that: it gets one line.
  */
 async function cut(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
-  controller.error();
+  controller.error(cutReason);
 }
+
+const cutReason =
+  'Deno' in globalThis
+    ? Object.assign(new Error('cut: the upstream broke off'), { stack: 'cut: the upstream broke off' })
+    : undefined;
 
 /**
  * The upstream's bytes through the tap, one chunk per pull: nothing is read that the client does not take, so back-pressure

@@ -1,0 +1,60 @@
+/** Cloudflare Workers: `fetch` both ways. Nothing runs between requests, and addresses of a local network are out of reach. */
+import type { Peer, Platform, UpstreamTls } from '../platform.ts';
+import { ignore } from './web-body.ts';
+import { createWebPlatform } from './web-platform.ts';
+
+export interface ExecutionContext {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+export function createWorkersPlatform(): Platform {
+  return createWebPlatform({
+    runtime: 'workerd',
+    hasBackground: false,
+    acceptsEncodings: false,
+    fetchOptions: () => ({}),
+    refuses: refusalOf,
+    // The console is the log there (`wrangler tail`, Workers Logs).
+    print: (_line) => {},
+    report: (_level, _message) => {},
+  });
+}
+
+function refusalOf({
+  host,
+  url,
+  tls,
+}: {
+  host?: string | undefined;
+  url: string;
+  tls?: UpstreamTls | undefined;
+}): string | undefined {
+  const dialled = new URL(url).host;
+  if (host !== undefined && host !== dialled) {
+    return `Workers always send the dialled name (${dialled}) as Host, never "${host}": rewrite it in the tunnel (cloudflared: originRequest.httpHostHeader)`;
+  }
+  if (tls !== undefined && (Object.values(tls) as unknown[]).some((value) => value !== undefined)) {
+    return 'Workers use their own TLS settings: certificates, names and checks cannot be chosen per upstream';
+  }
+  return undefined;
+}
+
+/**
+ * `CF-Connecting-IP` is written by Cloudflare's edge, and by anybody on a bare workerd or under `wrangler dev`. So it is good
+ * for the log, but never proves that a client sits on this machine: on the edge nobody does.
+ */
+export function workersPeer(request: Request, execution: ExecutionContext): Peer {
+  const claimed = request.headers.get('cf-connecting-ip') ?? undefined;
+  const address = claimed === undefined || !/^[0-9a-f.:]{2,45}$/i.test(claimed) || isLoopback(claimed) ? undefined : claimed;
+  return {
+    port: undefined,
+    address: () => address,
+    onGone: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
+    waitUntil: (work) => execution.waitUntil(work.catch(ignore)),
+  };
+}
+
+/** Wider than loopback is, on purpose: every spelling that might be read as one. */
+function isLoopback(address: string): boolean {
+  return /^127\.|^::1$|^0*:[0:]*:0*1$|^::ffff:|^0\.0\.0\.0$|^::$/i.test(address);
+}
