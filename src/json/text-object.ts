@@ -54,7 +54,8 @@ export class TextObject implements ObjectText {
     const json = this.textOf(folded);
     if (json === undefined) return undefined;
     const value: unknown = JSON.parse(json);
-    this.#values.set(folded, value);
+    // What is opened can still lose members, deeper down.
+    if (!this.#opened.has(folded)) this.#values.set(folded, value);
     return value;
   }
 

@@ -1,0 +1,34 @@
+/** What taps tell, and the words they have in common. */
+
+/** How an answer ended, told once. */
+export interface TapReport {
+  /** completed: whole. broken: the box stopped short or reported its own failure. abandoned: the client left. */
+  readonly how: 'completed' | 'broken' | 'abandoned';
+  /** Bytes given on for the client, errors of ours included. */
+  readonly bytes: number;
+  /** Events that carried content, not the usage or the end: what output tokens are estimated from. 0 where there are no events. */
+  readonly events: number;
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  /** The model that the box named. */
+  readonly model?: string;
+  /** Why it is broken, fit for the client. */
+  readonly failure?: string;
+  /** What the platform gave for a break. For the log alone. */
+  readonly cause?: unknown;
+}
+
+/** What every tap tells while it runs. */
+export interface TapListeners {
+  /** Before anything else, at the first chunk that is not empty. */
+  onFirstByte(): void;
+  /** At each chunk that is not empty. */
+  onBytes?(): void;
+  /** Once, last. */
+  onEnd(report: TapReport): void;
+}
+
+export const noBytes = new Uint8Array(0);
+
+/** Said to clients. */
+export const stoppedShort = 'The box ended its answer before it was whole; its log tells why.';
+export const brokeOff = 'The connection to the box broke off in the middle of its answer.';
