@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { nearestName } from '../../../src/fleet/variants.ts';
+
+const names = ['mistral:latest', 'llama3.2:3b', 'llama3.2:70b', 'qwen2.5-coder:7b', 'acme/gemma3:270m'];
+
+describe('the nearest name', () => {
+  it.each([
+    ['llama3.2', 'llama3.2:3b'],
+    ['llama3.2:7b', 'llama3.2:3b'],
+    ['llama3.2:71b', 'llama3.2:70b'],
+    ['LAMA3.2', 'llama3.2:3b'],
+    ['llama', 'llama3.2:3b'],
+    ['mistrall', 'mistral:latest'],
+    ['qwen2.5-codr:7b', 'qwen2.5-coder:7b'],
+    ['gemma3:270m', 'acme/gemma3:270m'],
+    ['gpt-4o', undefined],
+    ['x', undefined],
+    ['', undefined],
+  ])('to %s is %s', (wanted, nearest) => {
+    expect(nearestName(wanted, names)).toBe(nearest);
+  });
+
+  it('is found in no time, however long the names', () => {
+    const long = 'a'.repeat(1_000_000);
+    const startedMs = performance.now();
+    nearestName(
+      long,
+      Array.from({ length: 50 }, () => `${long}b`),
+    );
+    // Uncut, one comparison alone would take a million times a million steps.
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+});
