@@ -75,10 +75,9 @@ const aiField = z
       if (provider.kind === 'custom' && rest.hostOverride === undefined) context.addIssue(customNeedsAddress);
       return { groups: [{ providers: [{ name, provider, ...rest }] }], isGrouped: false };
     }
-    if (name === undefined)
-      context.addIssue({ code: 'custom', path: ['name'], message: 'is missing: expected a name for this backend' });
+    if (name === undefined) context.addIssue({ code: 'custom', path: ['name'], message: 'expected a name for this backend' });
     if (provider === undefined)
-      context.addIssue({ code: 'custom', path: ['provider'], message: 'is missing: expected {openAI: …} or {custom: …}' });
+      context.addIssue({ code: 'custom', path: ['provider'], message: 'expected {openAI: …} or {custom: …}' });
     return z.NEVER;
   });
 

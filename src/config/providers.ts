@@ -1,6 +1,7 @@
 /** Who answers behind an `ai` backend or a model: kinds of providers and the addresses agentgateway knows by name. */
 import * as z from 'zod';
 import { pathField } from '../fields/path.ts';
+import { nearestOf } from './diagnostic.ts';
 
 /** Wire formats that a custom provider says it accepts (agentgateway's names). */
 export const providerFormats = [
@@ -132,12 +133,15 @@ export const backendProviderField = z
 const foreignProviders = ['anthropic', 'gemini', 'vertex', 'bedrock', 'azure', 'copilot'];
 
 const providerWords = ['openAI', 'openai', ...presetNames] as const;
+const wordRule = `expected the name of a provider: openAI, ${presetNames.join(', ')}`;
 
 const wordField = z.enum(providerWords, {
-  error: ({ input }) =>
-    typeof input === 'string' && foreignProviders.includes(input)
-      ? `"${input}" is known to agentgateway, not supported yet`
-      : undefined,
+  error: ({ input }) => {
+    if (typeof input !== 'string') return undefined;
+    if (foreignProviders.includes(input)) return `"${input}" is known to agentgateway, not supported yet`;
+    const nearest = nearestOf(input, providerWords);
+    return nearest === undefined ? wordRule : `${wordRule}; did you mean "${nearest}"?`;
+  },
 });
 
 /** `provider:` of a model or of `llm.providers`: a word, `{custom: …}` or `{reference: name}`. */
@@ -150,7 +154,7 @@ export const modelProviderField = z
         reference: z.string().min(1).optional().describe('Name of an entry of `llm.providers`.'),
       }),
     ],
-    { error: `expected the name of a provider (${providerWords.join(', ')}), {custom: …} or {reference: name}` },
+    { error: `${wordRule}, or {custom: …}, or {reference: name}` },
   )
   .meta({ id: 'modelProvider', description: 'Who serves the model.', examples: ['ollama', { reference: 'workstation' }] })
   .transform((given, context): ProviderConfig => {

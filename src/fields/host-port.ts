@@ -15,7 +15,7 @@ const expected = '"host:port", such as "localhost:11434"';
 export function hostPortOf(text: string): HostPort {
   if (text.startsWith('unix:')) throw new FieldError('Unix sockets are known to agentgateway, not supported yet');
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
-  if (scheme !== undefined) throw new FieldError(`expected ${expected} without "${scheme}"${tlsAdvice(scheme)}`);
+  if (scheme !== undefined) throw new FieldError(`expected ${expected}: leave out the "${scheme}"${tlsAdvice(scheme)}`);
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/?#@[\]%]+))(?::(\d*))?$/i.exec(text);
   if (match === null) throw new FieldError(`expected ${expected}, not "${text.slice(0, 200)}"`);
   const portText = match[3] ?? '';

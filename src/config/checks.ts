@@ -1,0 +1,281 @@
+/**
+ * What must fit together across the file (agentgateway types/local.rs). The checks look at the values as they stand in the
+ * YAML, so that a wrong type in one place does not hide a wrong name in another: all errors come at once.
+ */
+import { compileModelPattern } from '../fields/model-name.ts';
+import { FieldError } from '../fields/text-field.ts';
+import { nearestOf, type YamlPath } from './diagnostic.ts';
+
+export interface CheckReport {
+  error(path: YamlPath, message: string): void;
+  warn(path: YamlPath, message: string): void;
+}
+
+type Keys = Readonly<Record<string, unknown>>;
+
+export function checkWhole(config: unknown, report: CheckReport): void {
+  const whole = keysOf(config);
+  checkPorts(whole, report);
+  checkGateways(whole, report);
+  checkAttachments(whole, report);
+  checkBackends(whole, report);
+  for (const { path, routes } of routeLists(whole)) checkRoutes(path, routes, report);
+  checkModels(whole, report);
+}
+
+const servers = ['binds', 'gateways', 'llm'];
+
+function checkPorts(whole: Keys, report: CheckReport): void {
+  if (!servers.some((key) => whole[key] !== undefined)) {
+    report.warn([], 'nothing is served: there are no binds, no gateways and no llm');
+  }
+  const owners = new Map<number, string>();
+  const claim = (port: unknown, owner: string, path: YamlPath) => {
+    if (typeof port !== 'number' || port === 0) return;
+    const other = owners.get(port);
+    if (other === undefined) owners.set(port, owner);
+    else
+      report.error(path, `port ${port} is configured by both ${other} and ${owner}; binds, llm, and mcp must use unique ports`);
+  };
+  for (const [index, bind] of listOf(whole.binds).entries())
+    claim(keysOf(bind).port, `binds[${index}]`, ['binds', index, 'port']);
+  for (const [name, gateway] of Object.entries(keysOf(whole.gateways))) {
+    claim(keysOf(gateway).port, `gateways.${name}`, ['gateways', name, 'port']);
+  }
+  if (whole.llm !== undefined && namesOf(keysOf(whole.llm).gateways).length === 0) claimForLlm(whole, claim);
+}
+
+function claimForLlm(whole: Keys, claim: (port: unknown, owner: string, path: YamlPath) => void): void {
+  const { port } = keysOf(whole.llm);
+  if (port !== undefined) claim(port, 'llm', ['llm', 'port']);
+  else if (keysOf(whole.gateways).default === undefined) claim(defaultLlmPort, 'llm (default)', ['llm']);
+}
+
+/** Where `llm` is served when it says nothing and there is no gateway named `default`. */
+export const defaultLlmPort = 4_000;
+
+function checkGateways(whole: Keys, report: CheckReport): void {
+  for (const [name, value] of Object.entries(keysOf(whole.gateways))) {
+    const gateway = keysOf(value);
+    const listeners = listOf(gateway.listeners);
+    checkRepeated(['gateways', name, 'listeners'], listenerNames(listeners), report);
+    if (listeners.length === 0) continue;
+    for (const key of Object.keys(gateway)) {
+      if (key === 'port' || key === 'listeners') continue;
+      report.error(
+        ['gateways', name, key],
+        'cannot stand beside "listeners": protocol and policies belong to each listener then',
+      );
+    }
+  }
+  for (const [index, bind] of listOf(whole.binds).entries()) {
+    checkRepeated(['binds', index, 'listeners'], listenerNames(listOf(keysOf(bind).listeners)), report);
+  }
+}
+
+function listenerNames(listeners: readonly unknown[]): string[] {
+  return listeners.map((listener, index) => textOf(keysOf(listener).name) ?? `listener${index}`);
+}
+
+function checkRepeated(path: YamlPath, names: readonly string[], report: CheckReport): void {
+  for (const [index, name] of names.entries()) {
+    if (names.indexOf(name) < index) report.error([...path, index, 'name'], `the name "${name}" stands here twice`);
+  }
+}
+
+/** `gateways:` of routes and of llm. */
+function checkAttachments(whole: Keys, report: CheckReport): void {
+  const gateways = keysOf(whole.gateways);
+  const known = Object.entries(gateways).flatMap(([name, gateway]) => [
+    name,
+    ...listenerNames(listOf(keysOf(gateway).listeners)).map((listener) => `${name}/${listener}`),
+  ]);
+  const check = (value: unknown, path: YamlPath) => {
+    for (const [index, name] of namesOf(value).entries()) {
+      if (!known.includes(name))
+        report.error(Array.isArray(value) ? [...path, index] : path, unknownName('gateway', name, known));
+    }
+  };
+  for (const [index, route] of listOf(whole.routes).entries()) {
+    const attached = keysOf(route).gateways;
+    check(attached, ['routes', index, 'gateways']);
+    if (namesOf(attached).length === 0 && gateways.default === undefined) {
+      report.error(['routes', index], 'this route names no gateway in "gateways", and there is no gateway named "default"');
+    }
+  }
+  const llm = keysOf(whole.llm);
+  check(llm.gateways, ['llm', 'gateways']);
+  if (namesOf(llm.gateways).length > 0 && llm.port !== undefined) {
+    report.error(['llm', 'port'], 'llm.gateways cannot be used with llm.port');
+  }
+}
+
+function checkBackends(whole: Keys, report: CheckReport): void {
+  const names = listOf(whole.backends).map((backend) => textOf(keysOf(backend).name) ?? '');
+  checkRepeated(['backends'], names, report);
+  for (const { path, routes } of routeLists(whole)) {
+    for (const [routeIndex, route] of routes.entries()) {
+      for (const [index, backend] of listOf(keysOf(route).backends).entries()) {
+        const name = textOf(keysOf(backend).backend)?.replace(/^\//, '');
+        if (name === undefined || names.includes(name)) continue;
+        report.error(
+          [...path, routeIndex, 'backends', index, 'backend'],
+          unknownName('entry of the top-level backends', name, names),
+        );
+      }
+    }
+  }
+}
+
+function routeLists(whole: Keys): { path: YamlPath; routes: readonly unknown[] }[] {
+  const inBinds = listOf(whole.binds).flatMap((bind, b) =>
+    listOf(keysOf(bind).listeners).map((listener, l) => ({
+      path: ['binds', b, 'listeners', l, 'routes'],
+      routes: listOf(keysOf(listener).routes),
+    })),
+  );
+  return [...inBinds, { path: ['routes'], routes: listOf(whole.routes) }];
+}
+
+/** What agentgateway takes without a word although it cannot do what was meant. */
+function checkRoutes(path: YamlPath, routes: readonly unknown[], report: CheckReport): void {
+  const seen = new Set<string>();
+  for (const [index, value] of routes.entries()) {
+    const route = keysOf(value);
+    const name = textOf(route.name);
+    if (name !== undefined && seen.has(name)) {
+      report.warn(
+        [...path, index, 'name'],
+        `a route named "${name}" stands above; agentgateway would keep only the last of them`,
+      );
+    }
+    if (name !== undefined) seen.add(name);
+    for (const [matchIndex, match] of listOf(route.matches).entries()) {
+      checkMatch([...path, index, 'matches', matchIndex], keysOf(match), report);
+    }
+  }
+}
+
+function checkMatch(path: YamlPath, match: Keys, report: CheckReport): void {
+  for (const kind of ['exact', 'pathPrefix']) {
+    const text = textOf(keysOf(match.path)[kind]);
+    if (text !== undefined && !text.startsWith('/'))
+      report.warn([...path, 'path', kind], 'this never matches: paths start with "/"');
+  }
+  const method = textOf(match.method);
+  if (method !== undefined && method !== method.toUpperCase())
+    report.warn([...path, 'method'], 'this never matches: methods are written in capitals');
+}
+
+function checkModels(whole: Keys, report: CheckReport): void {
+  const llm = keysOf(whole.llm);
+  const providers = listOf(llm.providers).map(keysOf);
+  const providerNames = providers.map(({ name }) => textOf(name) ?? '');
+  checkRepeated(['llm', 'providers'], providerNames, report);
+  for (const [index, provider] of providers.entries()) {
+    const path: YamlPath = ['llm', 'providers', index];
+    if (referenceOf(provider) !== undefined)
+      report.error([...path, 'provider'], 'a provider of llm.providers cannot refer to another one');
+    checkCustom(path, provider, report);
+  }
+  const models = listOf(llm.models).map(keysOf);
+  checkRepeatedIds(models, report);
+  for (const [index, model] of models.entries()) {
+    const path: YamlPath = ['llm', 'models', index];
+    checkCustom(path, model, report);
+    checkReference(path, model, providerNames, report);
+  }
+  checkVirtualModels(llm, models, report);
+}
+
+function checkRepeatedIds(models: readonly Keys[], report: CheckReport): void {
+  const ids = models.map(({ id }) => textOf(id));
+  for (const [index, id] of ids.entries()) {
+    if (id !== undefined && ids.indexOf(id) < index)
+      report.error(['llm', 'models', index, 'id'], `the id "${id}" stands here twice`);
+  }
+}
+
+function referenceOf({ provider }: Keys): string | undefined {
+  return textOf(keysOf(provider).reference);
+}
+
+function checkCustom(path: YamlPath, { provider, params }: Keys, report: CheckReport): void {
+  if (keysOf(provider).custom === undefined) return;
+  const { baseUrl, hostOverride } = keysOf(params);
+  if (baseUrl === undefined && hostOverride === undefined)
+    report.error([...path, 'provider'], 'a custom provider needs an address in params.baseUrl');
+}
+
+function checkReference(path: YamlPath, model: Keys, providerNames: readonly string[], report: CheckReport): void {
+  const reference = referenceOf(model);
+  if (reference === undefined) return;
+  if (!providerNames.includes(reference)) {
+    report.error([...path, 'provider', 'reference'], unknownName('entry of llm.providers', reference, providerNames));
+  }
+  for (const key of Object.keys(keysOf(model.params))) {
+    if (key !== 'model')
+      report.error(
+        [...path, 'params', key],
+        'a model that refers to a provider can set params.model only; the rest belongs to the provider',
+      );
+  }
+}
+
+function checkVirtualModels(llm: Keys, models: readonly Keys[], report: CheckReport): void {
+  const virtuals = listOf(llm.virtualModels).map(keysOf);
+  checkRepeated(
+    ['llm', 'virtualModels'],
+    virtuals.map(({ name }) => textOf(name) ?? ''),
+    report,
+  );
+  const names = models.flatMap(({ name }) => textOf(name) ?? []);
+  const patterns = names.flatMap(patternsOf);
+  for (const [index, { routing }] of virtuals.entries()) {
+    for (const kind of ['weighted', 'failover']) {
+      for (const [target, value] of listOf(keysOf(keysOf(routing)[kind]).targets).entries()) {
+        const model = textOf(keysOf(value).model);
+        if (model === undefined || patterns.some((pattern) => pattern.matches(model))) continue;
+        report.error(
+          ['llm', 'virtualModels', index, 'routing', kind, 'targets', target, 'model'],
+          `virtual model target ${model} does not match any llm.models entry${suggestion(model, names)}`,
+        );
+      }
+    }
+  }
+}
+
+/** A pattern that is wrong has its own message from the schema. */
+function patternsOf(name: string) {
+  try {
+    return [compileModelPattern(name)];
+  } catch (thrown) {
+    if (thrown instanceof FieldError) return [];
+    throw thrown;
+  }
+}
+
+function unknownName(what: string, name: string, known: readonly string[]): string {
+  return `there is no ${what} named "${name}"${suggestion(name, known)}`;
+}
+
+function suggestion(name: string, known: readonly string[]): string {
+  const nearest = nearestOf(name, known);
+  return nearest === undefined ? '' : `; did you mean "${nearest}"?`;
+}
+
+function keysOf(value: unknown): Keys {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Keys) : {};
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function namesOf(value: unknown): string[] {
+  return typeof value === 'string' ? [value] : listOf(value).filter((name) => typeof name === 'string');
+}

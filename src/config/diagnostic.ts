@@ -1,0 +1,107 @@
+/** What is wrong with a configuration, and where. */
+
+export interface Diagnostic {
+  /** As the loader was told: a path, or `<stdin>` and the like. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1, in UTF-16 units, as editors count. */
+  readonly column: number;
+  /** `binds[0].listeners[0].routes[0].policies.cors`; empty for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+  /** The line of the file, for people; values of keys that sound like secrets are left out. */
+  readonly excerpt?: string;
+}
+
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export type YamlPath = readonly (string | number)[];
+
+/** `gateway.yaml:7:5 binds[0].listeners[0].routs: unknown key; did you mean "routes"?`, then the line and a caret below it. */
+export function formatDiagnostic({ file, line, column, path, message, excerpt }: Diagnostic): string {
+  const head = `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`;
+  if (excerpt === undefined) return head;
+  const gutter = `${line} | `;
+  // Tabs keep their width only when the caret's line has the same ones.
+  const indent = excerpt.slice(0, column - 1).replace(/[^\t]/g, ' ');
+  return `${head}\n  ${gutter}${excerpt}\n  ${' '.repeat(gutter.length)}${indent}^`;
+}
+
+const maxExcerpt = 160;
+const secretLine =
+  /^(.*?\b[\w-]*(?:key|secret|password|passwd|token|htpasswd|hash|authorization)["']?\s*:\s*)(?![\s|>{[]*$)(?!\{\s*file)(.+)$/i;
+
+/** One line of the file as it may be shown: not too long, and without what sounds like a secret. */
+export function excerptOf(line: string): string {
+  const shown = line
+    .replace(/\r$/, '')
+    .replace(secretLine, (_, head: string, value: string) => (/^["']?\$/.test(value) ? head + value : `${head}…`));
+  return shown.length > maxExcerpt ? `${shown.slice(0, maxExcerpt)}…` : shown;
+}
+
+/** `binds[0].policies["x y"]`: the one way in which paths are written, here and in warnings of later stages. */
+export function yamlPathOf(path: YamlPath): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === '' ? step : `.${step}`;
+    else text += `[${JSON.stringify(step)}]`;
+  }
+  return text;
+}
+
+/** The steps of a written path; what cannot be read ends it. */
+export function stepsOf(yamlPath: string): (string | number)[] {
+  const steps: (string | number)[] = [];
+  for (const [, index, quoted, key] of yamlPath.matchAll(/\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.[\]]+)/g)) {
+    if (index !== undefined) steps.push(Number(index));
+    else if (quoted !== undefined) steps.push(String(JSON.parse(quoted)));
+    else if (key !== undefined) steps.push(key);
+  }
+  return steps;
+}
+
+/** The word that was probably meant, or undefined. `allow_origins` and `alloworigins` are `allowOrigins`. */
+export function nearestOf(word: string, known: readonly string[]): string | undefined {
+  const plain = plainOf(word);
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = distanceOf(plain, plainOf(candidate), bestDistance);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function plainOf(word: string): string {
+  return word
+    .slice(0, 100)
+    .toLowerCase()
+    .replace(/[_\- ]/g, '');
+}
+
+/** Edits (insert, delete, replace, swap of neighbours) between two words; `limit` when there are that many or more. */
+function distanceOf(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let cost = Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
+      current.push(cost);
+    }
+    before = previous;
+    previous = current;
+  }
+  return Math.min(previous[b.length] ?? limit, limit);
+}

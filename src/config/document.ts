@@ -1,0 +1,247 @@
+/** A YAML (or JSON) text as values, each of which knows where it stands. */
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  Scalar,
+  visit,
+  type YAMLParseError,
+} from 'yaml';
+import { type Position, type YamlPath, yamlPathOf } from './diagnostic.ts';
+import { markReferences } from './expand.ts';
+
+export interface Problem {
+  readonly offset: number;
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface ConfigDocument {
+  /** Plain values; undefined when `problems` leave nothing to read. */
+  readonly value: unknown;
+  readonly problems: readonly Problem[];
+  /** Offset of the value at a path, or of the deepest part of the path that exists. `'key'`: of its key. */
+  offsetOf(path: YamlPath, what: 'key' | 'value'): number;
+  exists(path: YamlPath): boolean;
+  positionAt(offset: number): Position;
+  /**
+   * Makes the value at a path a text again when a variable made it a number, true, false or null: `key: $KEY` is meant as a
+   * text, whatever the variable holds. True when it was one.
+   */
+  asText(path: YamlPath): boolean;
+  /** The values after `asText`. */
+  reread(): unknown;
+}
+
+const maxCharacters = 4 * 1024 * 1024;
+
+/** Reads the text. Never throws: whatever is wrong is in `problems`. */
+export function openDocument(text: string, env: (name: string) => string | undefined): ConfigDocument {
+  const lines = new LineCounter();
+  if (text.length > maxCharacters) return brokenDocument([wholeFile('the file is larger than 4 MiB')], lines);
+  const marked = markReferences(text, env);
+  if (marked === undefined) return brokenDocument([wholeFile('the file has more than 6000 references to variables')], lines);
+  try {
+    // Keys are compared after variables are in place; errors are put into words here.
+    const document = parseDocument(marked.text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+      logLevel: 'silent',
+    });
+    const syntax = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, marked.text));
+    if (syntax.length > 0) return brokenDocument(firstPerLine(syntax, lines), lines);
+    const problems: Problem[] = [];
+    const texts = expandScalars(document, marked, problems);
+    problems.push(...repeatedKeys(document));
+    return readableDocument(document, texts, problems, lines);
+  } catch (thrown) {
+    return brokenDocument([wholeFile(unreadable(thrown))], lines);
+  }
+}
+
+function wholeFile(message: string): Problem {
+  return { offset: 0, path: '', message };
+}
+
+function unreadable(thrown: unknown): string {
+  if (thrown instanceof RangeError) return 'the file is nested too deeply';
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return reason.includes('alias') ? 'the file repeats too much through aliases' : `the file cannot be read: ${reason}`;
+}
+
+function syntaxProblem(error: YAMLParseError | { code: string; pos: [number, number]; message: string }, text: string): Problem {
+  return { offset: Math.min(error.pos[0], text.length), path: '', message: syntaxMessageOf(error.code, error.message) };
+}
+
+function syntaxMessageOf(code: string, message: string): string {
+  if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML wants spaces';
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here; a configuration is one document';
+  if (code === 'TAG_RESOLVE_FAILED') return 'YAML tags ("!…") mean nothing here';
+  if (code === 'BAD_ALIAS') return message.replace(/\s+/g, ' ');
+  const plain = message.replace(/[\uE000-\uF8FF]+/g, '$…').replace(/\s+/g, ' ');
+  return `this is not YAML: ${plain.charAt(0).toLowerCase()}${plain.slice(1)}`;
+}
+
+/** One slip makes the parser stumble again and again; the first stumble of a line says it best. */
+function firstPerLine(problems: readonly Problem[], lines: LineCounter): Problem[] {
+  const seen = new Set<number>();
+  return problems.filter(({ offset }) => {
+    const { line } = lines.linePos(offset);
+    return !seen.has(line) && seen.add(line);
+  });
+}
+
+/** Puts variables in place, in values and keys. Returns the texts of those plain values that became something else than a text. */
+function expandScalars(
+  document: Document,
+  marked: NonNullable<ReturnType<typeof markReferences>>,
+  problems: Problem[],
+): Map<Node, string> {
+  const texts = new Map<Node, string>();
+  visit(document, {
+    Scalar(_key, node, ancestors) {
+      if (typeof node.value !== 'string' || !marked.hasMarks(node.value)) return;
+      const path = yamlPathOf(pathOf(ancestors, node));
+      const text = marked.expand(node.value, (message, offset) => problems.push({ offset, path, message }));
+      node.value = node.type === Scalar.PLAIN ? plainValueOf(text) : text;
+      if (node.value !== text) texts.set(node, text);
+    },
+  });
+  return texts;
+}
+
+/** What YAML's core schema makes of a plain text. */
+function plainValueOf(text: string): unknown {
+  if (/^(?:~|null|Null|NULL|)$/.test(text)) return null;
+  if (/^(?:true|True|TRUE)$/.test(text)) return true;
+  if (/^(?:false|False|FALSE)$/.test(text)) return false;
+  return /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/.test(text) ? Number(text) : text;
+}
+
+function repeatedKeys(document: Document): Problem[] {
+  const problems: Problem[] = [];
+  visit(document, {
+    Map(_key, map, ancestors) {
+      const seen = new Set<string>();
+      for (const pair of map.items) {
+        const name = keyNameOf(pair.key);
+        if (seen.has(name)) {
+          problems.push({
+            offset: offsetOfNode(pair.key) ?? 0,
+            path: yamlPathOf([...pathOf(ancestors, map), name]),
+            message: 'this key stands here twice',
+          });
+        }
+        seen.add(name);
+      }
+    },
+  });
+  return problems;
+}
+
+/** The path of a node, from the nodes above it as `visit` hands them over. */
+function pathOf(ancestors: readonly unknown[], node: unknown): YamlPath {
+  const path: (string | number)[] = [];
+  for (const [index, parent] of ancestors.entries()) {
+    const child = ancestors[index + 1] ?? node;
+    if (isSeq(parent)) path.push(parent.items.indexOf(child));
+    else if (isMap(parent)) path.push(keyNameOf(parent.items.find((pair) => pair === child)?.key));
+  }
+  return path;
+}
+
+function keyNameOf(key: unknown): string {
+  return isScalar(key) ? String(key.value) : String(key);
+}
+
+function offsetOfNode(node: unknown): number | undefined {
+  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
+    ? Number(node.range[0])
+    : undefined;
+}
+
+function brokenDocument(problems: readonly Problem[], lines: LineCounter): ConfigDocument {
+  return {
+    value: undefined,
+    problems,
+    offsetOf: () => 0,
+    exists: () => false,
+    positionAt: (offset) => positionIn(lines, offset),
+    asText: () => false,
+    reread: () => undefined,
+  };
+}
+
+function positionIn(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset);
+  return line === 0 ? { line: 1, column: 1 } : { line, column: col };
+}
+
+function readableDocument(
+  document: Document.Parsed<ParsedNode>,
+  texts: Map<Node, string>,
+  problems: readonly Problem[],
+  lines: LineCounter,
+): ConfigDocument {
+  const locate = (path: YamlPath) => locateIn(document, path);
+  const read = () => document.toJS({ maxAliasCount: 1_000 }) as unknown;
+  return {
+    value: read(),
+    problems,
+    offsetOf(path, what) {
+      const { found, key, node, isEmpty } = locate(path);
+      const wantsKey = what === 'key' || !found || isEmpty;
+      return (wantsKey ? (key ?? node) : node) ?? key ?? 0;
+    },
+    exists: (path) => locate(path).found,
+    positionAt: (offset) => positionIn(lines, offset),
+    asText(path) {
+      const { scalar } = locate(path);
+      const text = scalar === undefined ? undefined : texts.get(scalar);
+      if (scalar === undefined || text === undefined || scalar.value === text) return false;
+      scalar.value = text;
+      return true;
+    },
+    reread: read,
+  };
+}
+
+interface Location {
+  /** Whether the whole path exists. */
+  readonly found: boolean;
+  /** Offsets of the deepest part that does. */
+  readonly key: number | undefined;
+  readonly node: number | undefined;
+  readonly isEmpty: boolean;
+  readonly scalar: Scalar | undefined;
+}
+
+function locateIn(document: Document, path: YamlPath): Location {
+  let node: unknown = document.contents;
+  let key: number | undefined;
+  let found = true;
+  for (const step of path) {
+    const holder = resolved(document, node);
+    const pair = isMap(holder) ? holder.items.find((item) => keyNameOf(item.key) === String(step)) : undefined;
+    const item = isSeq(holder) && typeof step === 'number' ? holder.items[step] : undefined;
+    if (pair === undefined && item === undefined) {
+      found = false;
+      break;
+    }
+    key = pair === undefined ? undefined : offsetOfNode(pair.key);
+    node = pair === undefined ? item : pair.value;
+  }
+  const scalar = isScalar(node) ? node : undefined;
+  return { found, key, node: offsetOfNode(node), isEmpty: scalar?.value === null || node === null, scalar };
+}
+
+function resolved(document: Document, node: unknown): unknown {
+  return isAlias(node) ? node.resolve(document) : node;
+}

@@ -1,0 +1,88 @@
+/**
+ * Keys that agentgateway knows and Corral refuses by name, by the end of the path where they stand (agentgateway
+ * schema/config.json). Options inside a policy are named by the policy's own schema.
+ */
+
+import type { YamlPath } from './diagnostic.ts';
+import { placesOf } from './policy-map.ts';
+import { presetNames } from './providers.ts';
+
+const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations basicAuth';
+const routePolicies = `${listenerPolicies} requestRedirect requestMirror directResponse mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel localRateLimit remoteRateLimit csrf buffer delay`;
+const backendPolicies =
+  'transformations http tcp backendTunnel requestRedirect health extAuthz authorization sessionAffinity inferenceRouting a2a mcpAuthorization mcpGuardrails';
+
+const table: Readonly<Record<string, readonly string[]>> = {
+  '': words('policies workloads services routeGroups tcpRoutes mcp ui'),
+  'binds[]': words('mode tunnelProtocol'),
+  'listeners[]': words('namespace tcpRoutes tls'),
+  'gateways.*': words(`tls ${listenerPolicies}`),
+  'gateways.*.listeners[]': words(`tls ${listenerPolicies}`),
+  'routes[]': words('namespace ruleName'),
+  'backends[]': words('service routeGroup dynamic internal mcp aws invalid'),
+  ai: words('tokenize'),
+  'groups[].providers[]': words('tokenize'),
+  provider: words('anthropic gemini vertex bedrock azure copilot'),
+  'provider.openAI': words('moderation'),
+  'listeners[].policies': words(listenerPolicies),
+  'routes[].policies': words(routePolicies),
+  'backends[].policies': words(backendPolicies),
+  'ai.policies': words(backendPolicies),
+  'providers[].policies': words(backendPolicies),
+  llm: words('tls'),
+  'llm.policies': words(`${listenerPolicies} guardrails localRateLimit remoteRateLimit`),
+  'llm.models[]': words(
+    'passthrough authorization transformation finalTransformation health backendTunnel guardrails promptCaching',
+  ),
+  'llm.providers[].defaults': words('transformation health backendTunnel promptCaching'),
+  params: words(
+    'tokenize awsRegion vertexRegion vertexProject azureResourceName azureResourceType azureApiVersion azureProjectName',
+  ),
+  routing: words('conditional'),
+  config: words(
+    'enableIpv6 dns database storage modelCatalog tracing metrics histograms standardAttributes sensitiveHeaders customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
+  ),
+  'config.logging': words('filter fields database'),
+  frontendPolicies: words('tls tcp networkAuthorization networkExtAuthz proxyProtocol proxy connect accessLog logging tracing'),
+  'frontendPolicies.http': words(
+    'http1MaxHeaders http1IdleTimeout http1HeaderCase http2WindowSize http2ConnectionWindowSize http2FrameSize http2MaxHeaderSize http2KeepaliveInterval http2KeepaliveTimeout maxConnectionDuration',
+  ),
+};
+
+function words(text: string): readonly string[] {
+  return text.split(' ');
+}
+
+export const notSupported = 'known to agentgateway, not supported yet';
+
+/** Why a key of agentgateway's cannot stand at this path, or undefined when the key means nothing there to agentgateway either. */
+export function refusalOf(path: YamlPath, key: string): string | undefined {
+  if (tableAt(path)?.includes(key)) return notSupported;
+  const last = path.at(-1);
+  if (last === 'provider' && presetNames.some((name) => name === key)) {
+    return 'a provider of llm.models; here write openAI, with the address in hostOverride';
+  }
+  const places = last === 'policies' ? placesOf(key) : undefined;
+  return places === undefined ? undefined : `this policy cannot stand here; it may stand on a ${places.join(' or a ')}`;
+}
+
+/** The entry for the longest end of the path that the table has. */
+function tableAt(path: YamlPath): readonly string[] | undefined {
+  const steps = patternOf(path);
+  for (let start = 0; start <= steps.length; start++) {
+    const entry = table[steps.slice(start).join('.')];
+    // The empty key is the root alone, not the end of every path.
+    if (entry !== undefined && (start < steps.length || steps.length === 0)) return entry;
+  }
+  return undefined;
+}
+
+/** `gateways.x.listeners[0]` → `gateways`, `*`, `listeners[]`. */
+function patternOf(path: YamlPath): string[] {
+  const steps: string[] = [];
+  for (const [index, step] of path.entries()) {
+    if (typeof step === 'number') steps.push(`${steps.pop() ?? ''}[]`);
+    else steps.push(index === 1 && path[0] === 'gateways' ? '*' : step);
+  }
+  return steps;
+}
