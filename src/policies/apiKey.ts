@@ -24,7 +24,7 @@ const allowedModelField = textField('a model name, or a pattern such as "llama3*
 
 const keyField = z
   .strictObject({
-    key: secretField.optional().describe('The key itself; better `${VAR}` or {file: path} than in clear.'),
+    key: secretField.optional().describe('The key itself; better a variable or {file: path} than in clear.'),
     keyHash: z
       .string()
       .regex(/^sha256:[0-9a-f]{64}$/i, {

@@ -11,13 +11,11 @@ const optionsField = z.strictObject({
     .min(1)
     .max(100)
     .default(1)
-    .describe(
-      'How many further tries follow the first one: 1 makes two in all. (So agentgateway does it; its text says otherwise.)',
-    ),
+    .describe('How many further tries follow the first one, as agentgateway does it: 1 makes two in all.'),
   codes: z
     .array(z.int().min(100).max(599))
     .describe('Status codes of an upstream that are tried again. Failures to connect always are.'),
-  backoff: durationField.default(0).describe('Pause before each further try. Default: none.'),
+  backoff: durationField.prefault('0s').describe('Pause before each further try. Default: none.'),
   precondition: notYet(),
   condition: notYet(),
 });

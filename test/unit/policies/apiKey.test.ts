@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import { type ApiKeyOptions, apiKey } from '../../../src/policies/apiKey.ts';
+import type { PolicyScope } from '../../../src/policies/policy.ts';
+import { ask, type FakeRequest, fakeAttempt } from './fake-exchange.ts';
+
+const scope: PolicyScope = { yamlPath: 'binds[0].listeners[0].policies.apiKey', adminToken: undefined };
+
+/** SHA-256 of `sk-hash`, taken from agentgateway's own test run. */
+const hashOfSkHash = 'sha256:c6523aeb23002f7eabb946eb2853d95d213ce1859c85029b160050703ff6a3d1';
+
+function parsed(options: unknown): ApiKeyOptions {
+  return apiKey.options.parse(options);
+}
+
+function asked(options: unknown, request: FakeRequest, given: PolicyScope = scope) {
+  const middleware = apiKey.onRequest?.(parsed(options), given);
+  if (middleware === undefined) throw new Error('no middleware');
+  return ask(middleware, request);
+}
+
+const bearer = (key: string): FakeRequest => ({ headers: { authorization: `Bearer ${key}` } });
+const keys = [{ key: 'sk-good', metadata: { user: 'bob' } }, { keyHash: hashOfSkHash }];
+
+describe('apiKey', () => {
+  it('is strict when no mode is given, and says how to send the key', async () => {
+    const { response, reached, code, message } = await asked({ keys }, {});
+    expect(response.status).toBe(401);
+    expect(reached).toBe(false);
+    expect(code).toBe('api_key_missing');
+    expect(message).toBe(
+      'api key authentication failure: no API Key found. Send your key as `authorization: Bearer KEY` or `x-api-key: KEY`',
+    );
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+  });
+
+  it.each([
+    ['Authorization: Bearer', { authorization: 'Bearer sk-good' }],
+    ['a scheme in lower case', { authorization: 'bearer sk-good' }],
+    ['two spaces', { authorization: 'Bearer  sk-good' }],
+    ['x-api-key', { 'x-api-key': 'sk-good' }],
+    ['x-api-key beside a dummy in Authorization', { authorization: 'Bearer ollama', 'x-api-key': 'sk-good' }],
+    ['a key known by its hash', { authorization: 'Bearer sk-hash' }],
+    ['a key known by its hash in x-api-key', { authorization: 'Bearer dummy', 'x-api-key': 'sk-hash' }],
+  ])('lets in: %s', async (_, headers) => {
+    const { response, reached } = await asked({ keys }, { headers });
+    expect(response.status).toBe(200);
+    expect(reached).toBe(true);
+  });
+
+  it.each([
+    ['a wrong key', { authorization: 'Bearer sk-bad' }, 'api_key_invalid'],
+    ['a key that begins like a good one', { authorization: 'Bearer sk-goo' }, 'api_key_invalid'],
+    ['a key that goes on after a good one', { authorization: 'Bearer sk-good2' }, 'api_key_invalid'],
+    ['another case', { authorization: 'Bearer SK-GOOD' }, 'api_key_invalid'],
+    ['the hash itself', { authorization: `Bearer ${hashOfSkHash.slice(7)}` }, 'api_key_invalid'],
+    ['a key of 5,000 letters', { authorization: `Bearer ${'a'.repeat(5000)}` }, 'api_key_invalid'],
+    ['a key without scheme', { authorization: 'sk-good' }, 'api_key_missing'],
+    ['another scheme', { authorization: 'Basic sk-good' }, 'api_key_missing'],
+    ['an empty key', { authorization: 'Bearer ' }, 'api_key_missing'],
+    ['an empty x-api-key', { 'x-api-key': '' }, 'api_key_missing'],
+  ])('keeps out: %s', async (_, headers, expected) => {
+    const { response, reached, code } = await asked({ keys }, { headers });
+    expect(response.status).toBe(401);
+    expect(reached).toBe(false);
+    expect(code).toBe(expected);
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+  });
+
+  it('never repeats the key that was sent', async () => {
+    const { message } = await asked({ keys }, bearer('sk-secret-guess'));
+    expect(message).toMatch(/^api key authentication failure: invalid credentials\. /);
+    expect(message).not.toContain('sk-secret-guess');
+  });
+
+  it('tells who calls and uses the header up', async () => {
+    const options = {
+      keys: [{ key: 'k', metadata: { name: 'Alice', user: 'alice', scopes: ['admin'], group: 'x' }, allowedModels: ['llama*'] }],
+    };
+    const { exchange } = await asked(options, { headers: { 'x-api-key': 'k', authorization: 'Bearer other' } });
+    expect(exchange.identity).toEqual({
+      name: 'Alice',
+      isAdmin: true,
+      allowedModels: ['llama*'],
+      metadata: { name: 'Alice', user: 'alice', scopes: ['admin'], group: 'x' },
+    });
+    expect([...exchange.consumedHeaders]).toEqual(['x-api-key']);
+  });
+
+  it('takes metadata.user for the name, and scopes only as a list', async () => {
+    const options = { keys: [{ key: 'k', metadata: { user: 'bob', scopes: 'admin' } }] };
+    const { exchange } = await asked(options, bearer('k'));
+    expect(exchange.identity).toEqual({
+      name: 'bob',
+      isAdmin: false,
+      allowedModels: undefined,
+      metadata: { user: 'bob', scopes: 'admin' },
+    });
+  });
+
+  it('tells apart a key without allowedModels and one that may use none', async () => {
+    const options = { keys: [{ key: 'all' }, { key: 'none', allowedModels: [] }] };
+    expect((await asked(options, bearer('all'))).exchange.identity?.allowedModels).toBeUndefined();
+    expect((await asked(options, bearer('none'))).exchange.identity?.allowedModels).toEqual([]);
+  });
+
+  it('knows a hashed key on its second coming as well', async () => {
+    const middleware = apiKey.onRequest?.(
+      parsed({ keys: [{ keyHash: hashOfSkHash.toUpperCase().replace('SHA256', 'sha256') }] }),
+      scope,
+    );
+    if (middleware === undefined) throw new Error('no middleware');
+    for (let turn = 0; turn < 2; turn++) expect((await ask(middleware, bearer('sk-hash'))).response.status).toBe(200);
+    expect((await ask(middleware, bearer('sk-hasH'))).response.status).toBe(401);
+  });
+
+  it('takes the admin token for a key with the admin scope, even where the same text is an ordinary key', async () => {
+    const withToken = { ...scope, adminToken: 'boss' };
+    const { exchange, response } = await asked({ keys: [{ key: 'boss', metadata: { user: 'x' } }] }, bearer('boss'), withToken);
+    expect(response.status).toBe(200);
+    expect(exchange.identity).toMatchObject({ name: 'admin', isAdmin: true, allowedModels: undefined });
+    expect((await asked({ keys: [] }, bearer('boss'), withToken)).response.status).toBe(200);
+    expect((await asked({ keys: [] }, bearer('boss'))).response.status).toBe(401);
+  });
+
+  it.each<[string, Record<string, string>, number]>([
+    ['optional', {}, 200],
+    ['optional', { authorization: 'Bearer sk-bad' }, 401],
+    ['optional', { authorization: 'Bearer sk-good' }, 200],
+    ['permissive', {}, 200],
+    ['permissive', { authorization: 'Bearer sk-bad' }, 200],
+    ['permissive', { authorization: 'Bearer sk-hash' }, 200],
+  ])('in mode %s answers %o with %i', async (mode, headers, status) => {
+    const { response, exchange } = await asked({ keys, mode }, { headers });
+    expect(response.status).toBe(status);
+    const isKnown = headers.authorization === 'Bearer sk-good' || headers.authorization === 'Bearer sk-hash';
+    expect(exchange.identity !== undefined).toBe(isKnown);
+    // A key that was not verified is the upstream's business, as in agentgateway.
+    expect(exchange.consumedHeaders.has('authorization')).toBe(isKnown);
+  });
+
+  it('protects a route in strict mode only', () => {
+    expect(apiKey.protects?.(parsed({ keys }))).toBe(true);
+    expect(apiKey.protects?.(parsed({ keys, mode: 'optional' }))).toBe(false);
+    expect(apiKey.protects?.(parsed({ keys, mode: 'permissive' }))).toBe(false);
+  });
+});
+
+describe('apiKey location', () => {
+  const key = [{ key: 'sk good' }];
+
+  it('reads one header, and then no other', async () => {
+    const options = { keys, location: { header: { name: 'X-Team-Key' } } };
+    expect((await asked(options, { headers: { 'x-team-key': 'sk-good' } })).response.status).toBe(200);
+    const { message } = await asked(options, bearer('sk-good'));
+    expect(message).toBe('api key authentication failure: no API Key found. Send your key as `x-team-key: KEY`');
+  });
+
+  it('reads a header with a prefix, without regard to case', async () => {
+    const options = { keys, location: { header: { name: 'authorization', prefix: 'Token ' } } };
+    expect((await asked(options, { headers: { authorization: 'TOKEN sk-good' } })).response.status).toBe(200);
+    expect((await asked(options, bearer('sk-good'))).response.status).toBe(401);
+  });
+
+  it('reads a query parameter and takes it out of what leaves', async () => {
+    const options = { keys: key, location: { queryParameter: { name: 'api_key' } } };
+    const path = '/v1/models?a=1&api_key=sk+good&b=%2F';
+    const { response, exchange } = await asked(options, { path });
+    expect(response.status).toBe(200);
+    const edit = apiKey.onAttempt?.(parsed(options), scope);
+    const attempt = { ...fakeAttempt({ path }), exchange };
+    edit?.(attempt);
+    expect(attempt.outgoing.query).toBe('?a=1&b=%2F');
+    expect((await asked(options, { path: '/v1/models?api-key=sk+good' })).code).toBe('api_key_missing');
+  });
+
+  it('reads a cookie and takes it out of what leaves', async () => {
+    const options = { keys, location: { cookie: { name: 'key' } } };
+    const cookie = 'session=1; key=sk-good; mykey=2';
+    const { response, exchange } = await asked(options, { headers: { cookie } });
+    expect(response.status).toBe(200);
+    const attempt = { ...fakeAttempt({ outgoing: { cookie } }), exchange };
+    apiKey.onAttempt?.(parsed(options), scope)(attempt);
+    expect(attempt.outgoing.headers.cookie).toBe('session=1; mykey=2');
+    expect((await asked(options, { headers: { cookie: 'mykey=sk-good' } })).code).toBe('api_key_missing');
+  });
+
+  it('leaves a query parameter that was not verified where it is', () => {
+    const options = parsed({ keys, mode: 'permissive', location: { queryParameter: { name: 'k' } } });
+    const attempt = fakeAttempt({ path: '/x?k=wrong' });
+    apiKey.onAttempt?.(options, scope)(attempt);
+    expect(attempt.outgoing.query).toBe('?k=wrong');
+  });
+});
+
+describe('apiKey options', () => {
+  it.each([
+    ['neither key nor keyHash', { keys: [{ metadata: {} }] }, 'expected exactly one of key and keyHash'],
+    ['both', { keys: [{ key: 'a', keyHash: hashOfSkHash }] }, 'expected exactly one of key and keyHash'],
+    ['a short hash', { keys: [{ keyHash: 'sha256:abc' }] }, '64 hexadecimal digits'],
+    ['bcrypt', { keys: [{ keyHash: '$2b$12$abcdefghijklmnopqrstuv' }] }, 'not supported yet'],
+    ['an empty key', { keys: [{ key: '  ' }] }, 'must not be empty'],
+    ['a pattern with two stars', { keys: [{ key: 'a', allowedModels: ['*x*'] }] }, 'more than one'],
+    ['two locations', { keys, location: { header: { name: 'a' }, cookie: { name: 'b' } } }, 'exactly one of header'],
+    ['no location in location', { keys, location: {} }, 'exactly one of header'],
+    ['an expression', { keys, location: { expression: 'request.headers["x"]' } }, 'known to agentgateway, not supported yet'],
+    ['budgets', { keys: [{ key: 'a', budgets: [] }] }, 'known to agentgateway, not supported yet'],
+    ['an unknown mode', { keys, mode: 'strickt' }, 'strict'],
+    ['no keys', {}, 'array'],
+    ['a header that is none', { keys, location: { header: { name: 'x y' } } }, 'header name'],
+  ])('refuses %s', (_, options, message) => {
+    const result = apiKey.options.safeParse(options);
+    expect(result.success).toBe(false);
+    expect(JSON.stringify(result.error?.issues)).toContain(message);
+  });
+
+  it('takes metadata that is left empty', () => {
+    expect(parsed({ keys: [{ key: 'a', metadata: null }] }).keys[0]?.metadata).toBeNull();
+  });
+});

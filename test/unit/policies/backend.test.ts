@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { readingWith } from '../../../src/fields/files.ts';
+import { backendAuth } from '../../../src/policies/backendAuth.ts';
+import { backendTLS, upstreamTlsOf } from '../../../src/policies/backendTLS.ts';
+import { type FakeRequest, fakeAttempt } from './fake-exchange.ts';
+
+const scope = { yamlPath: 'p', adminToken: undefined };
+const files = (path: string): string => {
+  if (path === 'key.txt') return 'sk-file\n';
+  if (path === 'two-lines.txt') return 'sk\nfile\n';
+  if (path.endsWith('.pem')) return `-----BEGIN ${path}-----\n`;
+  throw new Error('no such file');
+};
+
+function sent(options: unknown, request: FakeRequest & { outgoing?: Record<string, string> } = {}) {
+  const parsed = readingWith(files, () => backendAuth.options.parse(options));
+  const attempt = fakeAttempt(request);
+  backendAuth.onAttempt?.(parsed, scope)(attempt);
+  return attempt.outgoing;
+}
+
+describe('backendAuth', () => {
+  it("shows the gateway's key in place of the client's", () => {
+    expect(sent({ key: 'sk-up' }, { outgoing: { authorization: 'Bearer client' } }).headers).toEqual({
+      authorization: 'Bearer sk-up',
+    });
+    expect(sent({ key: { file: 'key.txt' } }).headers).toEqual({ authorization: 'Bearer sk-file' });
+    expect(sent({ key: { value: 'sk-up' } }).headers).toEqual({ authorization: 'Bearer sk-up' });
+    expect(sent({ key: { value: { file: 'key.txt' } } }).headers).toEqual({ authorization: 'Bearer sk-file' });
+  });
+
+  it('puts it where the upstream reads it', () => {
+    expect(sent({ key: { value: 'k', location: { header: { name: 'api-key' } } } }).headers).toEqual({ 'api-key': 'k' });
+    expect(sent({ key: { value: 'k', location: { header: { name: 'Authorization', prefix: 'Token ' } } } }).headers).toEqual({
+      authorization: 'Token k',
+    });
+    const inQuery = { key: { value: 'a b&c', location: { queryParameter: { name: 'key' } } } };
+    expect(sent(inQuery, { path: '/x' }).query).toBe('?key=a%20b%26c');
+    expect(sent(inQuery, { path: '/x?key=client&y=1' }).query).toBe('?y=1&key=a%20b%26c');
+    const inCookie = { key: { value: 'k', location: { cookie: { name: 's' } } } };
+    expect(sent(inCookie).headers).toEqual({ cookie: 's=k' });
+    expect(sent(inCookie, { outgoing: { cookie: 'a=1; s=client' } }).headers).toEqual({ cookie: 'a=1; s=k' });
+    expect(sent(inCookie, { outgoing: { cookie: 's=client' } }).headers).toEqual({ cookie: 's=k' });
+  });
+
+  it.each(['passthrough', 'credentials', 'gcp', 'aws', 'azure', 'copilot', 'jwtSign', 'oauthTokenExchange', 'crossAppAccess'])(
+    'refuses %s by name',
+    (name) => {
+      const result = backendAuth.options.safeParse({ key: 'k', [name]: {} });
+      expect(result.error?.issues).toMatchObject([{ path: [name], message: 'known to agentgateway, not supported yet' }]);
+    },
+  );
+
+  it.each([
+    ['nothing', {}, ''],
+    ['an empty key', { key: ' ' }, 'must not be empty'],
+    ['a key of two lines', { key: { file: 'two-lines.txt' } }, 'plain ASCII on one line'],
+    ['a key that no header can hold', { key: 'schlüssel' }, 'plain ASCII on one line'],
+    ['a file that is not there', { key: { file: 'nowhere' } }, 'no such file'],
+    ['a number', { key: 5 }, 'expected a text, {file'],
+    ['another key', { key: { value: 'a', place: 'x' } }, ''],
+  ])('refuses %s', (_, options, message) => {
+    const result = readingWith(files, () => backendAuth.options.safeParse(options));
+    expect(result.success).toBe(false);
+    expect(JSON.stringify(result.error?.issues)).toContain(message);
+  });
+});
+
+describe('backendTLS', () => {
+  const tls = (options: unknown) => upstreamTlsOf(readingWith(files, () => backendTLS.options.parse(options)));
+
+  it('is TLS with the system’s certificates when nothing is given', () => {
+    expect(tls({})).toEqual({});
+  });
+
+  it('hands on what is given, files as their text', () => {
+    expect(
+      tls({
+        root: 'root.pem',
+        cert: 'cert.pem',
+        key: 'key.pem',
+        hostname: 'box.example',
+        insecure: true,
+        insecureHost: true,
+        alpn: ['http/1.1'],
+      }),
+    ).toEqual({
+      root: '-----BEGIN root.pem-----\n',
+      cert: '-----BEGIN cert.pem-----\n',
+      key: '-----BEGIN key.pem-----\n',
+      hostname: 'box.example',
+      insecure: true,
+      insecureHost: true,
+      alpn: ['http/1.1'],
+    });
+    expect(tls({ insecure: false })).toEqual({});
+  });
+
+  it.each([
+    ['a certificate without its key', { cert: 'cert.pem' }, 'belong together'],
+    ['a key without its certificate', { key: 'key.pem' }, 'belong together'],
+    ['a file that is not there', { root: 'nowhere' }, 'no such file'],
+    ['a file that is no PEM', { root: 'key.txt' }, 'holds no PEM'],
+    [
+      'subjectAltNames',
+      { subjectAltNames: ['a'] },
+      'known to agentgateway, not supported yet; one name can be given as hostname',
+    ],
+    ['keyExchangeGroups', { keyExchangeGroups: ['a'] }, 'known to agentgateway, not supported yet'],
+    ['spiffe', { spiffe: {} }, 'known to agentgateway, not supported yet'],
+  ])('refuses %s', (_, options, message) => {
+    const result = readingWith(files, () => backendTLS.options.safeParse(options));
+    expect(result.success).toBe(false);
+    expect(JSON.stringify(result.error?.issues)).toContain(message);
+  });
+});
