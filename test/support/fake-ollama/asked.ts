@@ -20,7 +20,7 @@ export function limited(tokens: readonly string[], body: GoObject): { tokens: re
     options instanceof GoObject ? options.field('num_predict') : undefined,
   ];
   const limit = limits.find((each): each is number => typeof each === 'number' && each > 0);
-  return limit !== undefined && tokens.length > limit
+  return limit !== undefined && tokens.length >= limit
     ? { tokens: tokens.slice(0, limit), finish: 'length' }
     : { tokens, finish: 'stop' };
 }

@@ -1,6 +1,5 @@
 import { type Answer, wholeAnswer } from './answer.ts';
-import type { GoObject } from './go-json.ts';
-import { goJson } from './go-json.ts';
+import { GoJsonError, GoObject, goJson, parseGoJson } from './go-json.ts';
 import {
   canonicalName,
   capabilitiesOf,
@@ -31,7 +30,7 @@ export function modelOf(models: readonly FakeModel[], name: string): FakeModel |
 }
 
 /** Answers for the paths that are no inference; undefined for the others. */
-export function listAnswer(box: Box, method: string, pathname: string, body: GoObject | undefined): Answer | undefined {
+export function listAnswer(box: Box, method: string, pathname: string, bodyText: string): Answer | undefined {
   const head = method === 'HEAD';
   switch (pathname) {
     case '/':
@@ -45,7 +44,7 @@ export function listAnswer(box: Box, method: string, pathname: string, body: GoO
     case '/api/ps':
       return wholeAnswer(200, native, goJson({ models: psOf(box.runners) }));
     case '/api/show':
-      return show(box.models, body);
+      return show(box.models, bodyText);
     case '/v1/models':
       return wholeAnswer(
         200,
@@ -99,8 +98,15 @@ function openaiModel(model: FakeModel, id: string): Record<string, unknown> {
   return { id, object: 'model', created, owned_by: slash < 0 ? 'library' : model.name.slice(0, slash).split('/').at(-1) };
 }
 
-function show(models: readonly FakeModel[], body: GoObject | undefined): Answer {
-  const name = body?.field('model') || body?.field('name');
+function show(models: readonly FakeModel[], bodyText: string): Answer {
+  let name: unknown;
+  try {
+    const body = parseGoJson(bodyText);
+    name = body instanceof GoObject ? body.field('model') || body.field('name') : undefined;
+  } catch (error) {
+    const message = error instanceof GoJsonError && error.message !== 'EOF' ? error.message : 'missing request body';
+    return wholeAnswer(400, native, goJson({ error: message }));
+  }
   if (typeof name !== 'string' || name === '') return wholeAnswer(400, native, goJson({ error: 'model is required' }));
   if (!isModelName(name)) return wholeAnswer(400, native, goJson({ error: 'invalid model name' }));
   const model = modelOf(models, name);

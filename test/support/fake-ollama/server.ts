@@ -4,7 +4,6 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { type Answer, wholeAnswer, withHeaders } from './answer.ts';
 import { type ClosedPort, holdPort, listen } from './closed-port.ts';
 import { type Faults, noFaults, spoiled } from './faults.ts';
-import { GoObject, parseGoJson } from './go-json.ts';
 import { guard } from './guard.ts';
 import { infer, isInference } from './inference.ts';
 import { listAnswer } from './lists.ts';
@@ -250,7 +249,7 @@ class FakeBox implements FakeOllama {
     request: GrowingRequest,
     gone: AbortSignal,
   ): Promise<Outcome> {
-    const { pathname } = splitPath(request.path);
+    const pathname = pathnameOf(request.path);
     const faults = this.#faultsFor(request, pathname);
     if (faults.hang === 'all') {
       await whenAborted(gone);
@@ -295,7 +294,7 @@ class FakeBox implements FakeOllama {
     const box = { models: this.#models, runners: this.#runners, version: this.#options.version ?? '0.99.0-src' };
     // What is left are management paths: a test only wants to see that they were reached.
     return (
-      listAnswer(box, request.method, pathname, objectOf(request)) ??
+      listAnswer(box, request.method, pathname, request.bodyBytes.toString('utf8')) ??
       wholeAnswer(200, { 'Content-Type': 'application/json; charset=utf-8' }, '{"status":"success"}')
     );
   }
@@ -340,18 +339,9 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${words}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${words}`);
 }
 
-function splitPath(path: string): { pathname: string } {
+function pathnameOf(path: string): string {
   const question = path.indexOf('?');
-  return { pathname: question < 0 ? path : path.slice(0, question) };
-}
-
-function objectOf(request: GrowingRequest): GoObject | undefined {
-  try {
-    const value = parseGoJson(request.body);
-    return value instanceof GoObject ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  return question < 0 ? path : path.slice(0, question);
 }
 
 /** False when the client left in the middle of it. */
