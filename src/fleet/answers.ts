@@ -100,9 +100,9 @@ export function runningOf(answer: Answer): readonly RunningModel[] | undefined {
   return running;
 }
 
-/** The instant of a time as Go writes it; 0 when it is none. Nanoseconds are cut, since not every engine reads them. */
+/** The instant of a time as Go writes it; 0 when it is none. To the millisecond. */
 export function instantOf(time: string): number {
-  const ms = Date.parse(time.replace(/(\.\d{3})\d+/, '$1'));
+  const ms = Date.parse(time);
   return Number.isNaN(ms) ? 0 : ms;
 }
 

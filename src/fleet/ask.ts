@@ -61,17 +61,14 @@ export async function ask(platform: Platform, question: Question): Promise<Answe
   const controller = new AbortController();
   let giveUp: () => void = () => undefined;
   const limit = new Promise<GatewayError>((resolve) => {
-    giveUp = () => {
-      const silent = new GatewayError('upstream_silent', `${upstream.name} did not answer within ${limitMs} ms`);
-      controller.abort(silent);
-      resolve(silent);
-    };
+    giveUp = () => resolve(new GatewayError('upstream_silent', `${upstream.name} did not answer within ${limitMs} ms`));
   });
   const cancelTimer = platform.clock.after(limitMs, giveUp);
   const forget = stop.onStop(giveUp);
   try {
     const outcome = await Promise.race([limit, fetchText(platform, question, controller.signal)]);
-    if (outcome instanceof GatewayError || outcome.text === undefined) controller.abort();
+    // Closes the connection of whatever is still under way.
+    if (outcome instanceof GatewayError || outcome.text === undefined) controller.abort(outcome);
     return outcome;
   } finally {
     cancelTimer();

@@ -127,6 +127,7 @@ export function createFleet(setting: FleetSetting): Herd {
     isBox: (upstream) => boxOf(upstream)?.isBox ?? upstream.kind === 'box',
     isAlive: (upstream) => boxOf(upstream)?.isAlive,
     hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonical(model)),
+    isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonical(model))?.remoteHost !== undefined,
     isResident: (upstream, model) => boxOf(upstream)?.isResident(canonical(model)),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,

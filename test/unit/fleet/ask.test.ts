@@ -54,6 +54,23 @@ describe('a question', () => {
     expect(await ask(platform, question)).toMatchObject({ code: 'upstream_closed' });
   });
 
+  it('leaves nothing behind that waits for the end', async () => {
+    const world = createWorld();
+    world.scripts.set(attic.baseUrl, healthyBox([]));
+    let waiting = 0;
+    const onStop = () => {
+      waiting++;
+      return () => {
+        waiting--;
+      };
+    };
+    const answer = ask(world.platform, { ...question, stop: { isStopped: false, onStop } });
+    expect(waiting).toBe(1);
+    await world.clock.advance(1);
+    await answer;
+    expect(waiting).toBe(0);
+  });
+
   it('is not asked any more after the end', async () => {
     const world = createWorld();
     world.scripts.set(attic.baseUrl, healthyBox([]));

@@ -165,6 +165,17 @@ describe('one dead box', () => {
     herd.stop();
   });
 
+  it('that is slow, and being asked already, makes a list wait for the rest of the 2 s only', async () => {
+    const world = createWorld();
+    const herd = herdOf(world, [attic], [{ ...healthyBox(['a:1b']), delayMs: 1_500 }]);
+    const first = herd.learn();
+    await world.clock.advance(1_000);
+    expect(await timed(world, herd.learn())).toBeLessThanOrEqual(1_001);
+    await first;
+    await world.clock.advance(1_500);
+    expect(namesOf(herd)).toEqual([['a:1b', 1]]);
+  });
+
   it('is known to be dead within 2.2 s and costs nothing from then on', async () => {
     const world = createWorld();
     const herd = herdOf(world, three, scripts());
@@ -315,6 +326,28 @@ describe('probing', () => {
     expect(world.clock.pending).toBeGreaterThan(0);
   });
 
+  it('is begun by one of several requests that come at once', async () => {
+    const world = createWorld({ hasBackground: false });
+    const herd = herdOf(world, [attic], [{ ...healthyBox([]), delayMs: 100 }]);
+    const work = herd.catchUp();
+    expect(work).toBeDefined();
+    expect(herd.catchUp()).toBeUndefined();
+    await timed(world, work ?? Promise.resolve());
+  });
+
+  it('has one timer per box, however often a box comes and goes', async () => {
+    const world = createWorld();
+    const herd = herdOf(world, [attic], [healthyBox([])]);
+    herd.start();
+    await world.clock.advance(5_000);
+    for (let index = 0; index < 10; index++) {
+      herd.noteFailure(attic, new GatewayError('upstream_closed', 'x'));
+      herd.noteAnswer(attic);
+    }
+    expect(world.clock.pending).toBe(1);
+    herd.stop();
+  });
+
   it('does not share its promises where they die with their request', async () => {
     const world = createWorld({ hasBackground: false });
     const herd = herdOf(world, [attic], [{ ...healthyBox([]), delayMs: 5 }]);
@@ -427,6 +460,7 @@ describe('what answers', () => {
     expect(world.take(attic.baseUrl)).toEqual(['/api/version']);
     herd.noteAnswer(attic);
     expect(herd.isAlive(attic)).toBe(false);
+    expect(herd.describe()[0]?.why).toContain('this gateway itself');
     expect(herd.models()).toEqual([]);
   });
 

@@ -20,14 +20,19 @@ describe('the nearest name', () => {
     expect(nearestName(wanted, names)).toBe(nearest);
   });
 
+  it('is of the same family rather than of the same tag', () => {
+    expect(nearestName('llama3.2:latest', ['llama3.1:latest', 'llama3.2:3b-instruct-q4_K_M'])).toBe(
+      'llama3.2:3b-instruct-q4_K_M',
+    );
+  });
+
   it('is found in no time, however long the names', () => {
-    const long = 'a'.repeat(1_000_000);
     const startedMs = performance.now();
     nearestName(
-      long,
-      Array.from({ length: 50 }, () => `${long}b`),
+      'a'.repeat(30_000),
+      Array.from({ length: 3 }, () => 'b'.repeat(30_000)),
     );
-    // Uncut, one comparison alone would take a million times a million steps.
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    // Uncut, this takes three thousand million steps.
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
   });
 });
