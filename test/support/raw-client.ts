@@ -87,7 +87,9 @@ class Wire implements RawClient {
   readonly closed: Promise<'end' | 'reset'>;
   readonly #openedAt = performance.now();
   readonly #segments: { readonly endsAt: number; readonly atMs: number }[] = [];
-  #all = Buffer.alloc(0);
+  /** Grows by doubling: tests receive tens of megabytes. */
+  #buffer = Buffer.alloc(65_536);
+  #length = 0;
   #consumed = 0;
   #over = false;
   readonly #watchers = new Set<() => void>();
@@ -96,8 +98,8 @@ class Wire implements RawClient {
     this.socket = socket;
     let how: 'end' | 'reset' = 'end';
     socket.on('data', (bytes: Buffer) => {
-      this.#all = Buffer.concat([this.#all, bytes]);
-      this.#segments.push({ endsAt: this.#all.length, atMs: performance.now() - this.#openedAt });
+      this.#append(bytes);
+      this.#segments.push({ endsAt: this.#length, atMs: performance.now() - this.#openedAt });
       this.#wake();
     });
     socket.on('error', () => {
@@ -119,12 +121,12 @@ class Wire implements RawClient {
   }
 
   received(): Buffer {
-    return this.#all;
+    return this.#buffer.subarray(0, this.#length);
   }
 
   async until(pattern: string | RegExp | ((text: string) => boolean), timeoutMs = defaultTimeoutMs): Promise<string> {
     return this.#when(`${pattern}`, timeoutMs, (over) => {
-      const text = this.#all.toString('utf8');
+      const text = this.received().toString('utf8');
       const found =
         typeof pattern === 'string' ? text.includes(pattern) : typeof pattern === 'function' ? pattern(text) : pattern.test(text);
       if (found) return text;
@@ -135,7 +137,7 @@ class Wire implements RawClient {
 
   async reply(options: { timeoutMs?: number; head?: boolean } = {}): Promise<RawReply> {
     const parsed = await this.#when('a whole answer', options.timeoutMs ?? defaultTimeoutMs, (over) =>
-      parseReply(this.#all.subarray(this.#consumed), options.head === true, over),
+      parseReply(this.received().subarray(this.#consumed), options.head === true, over),
     );
     const start = this.#consumed;
     this.#consumed += parsed.length;
@@ -152,7 +154,7 @@ class Wire implements RawClient {
         bytes,
         atMs: this.#timeOf(start + endsAt),
       })),
-      raw: this.#all.subarray(start, start + parsed.length),
+      raw: this.#buffer.subarray(start, start + parsed.length),
       headAtMs: this.#timeOf(start + parsed.headLength),
       complete: parsed.complete,
       header: (name) => headers.find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1],
@@ -177,6 +179,17 @@ class Wire implements RawClient {
 
   resume(): void {
     this.socket.resume();
+  }
+
+  #append(bytes: Buffer): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) {
+      const larger = Buffer.alloc(Math.max(length, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    bytes.copy(this.#buffer, this.#length);
+    this.#length = length;
   }
 
   #timeOf(offset: number): number {
@@ -205,7 +218,7 @@ class Wire implements RawClient {
       const timer = setTimeout(
         () =>
           settle(() =>
-            reject(new Error(`waited ${timeoutMs} ms for ${what}; received: ${this.#all.toString('utf8').slice(-2000)}`)),
+            reject(new Error(`waited ${timeoutMs} ms for ${what}; received: ${this.received().toString('utf8').slice(-2000)}`)),
           ),
         timeoutMs,
       );
