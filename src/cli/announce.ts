@@ -1,0 +1,57 @@
+/** Prints the start: the addresses at once, the boxes as they answer. */
+import type { BoxReport } from '../fleet/fleet.ts';
+import type { Clock } from '../platform.ts';
+import { boxLines, curlLine } from './banner.ts';
+
+export interface Announcement {
+  readonly version: string;
+  readonly runtime: string;
+  /** Complete URLs. */
+  readonly listening: readonly string[];
+  readonly admin: string | undefined;
+  readonly configName: string;
+  readonly startedMs: number;
+  readonly describe: () => readonly BoxReport[];
+  readonly hasDemo: boolean;
+  readonly needsKey: boolean;
+  readonly clock: Clock;
+  readonly print: (line: string) => void;
+}
+
+/** A start that waits for a sleeping laptop looks broken: after this the rest is told when it is known. */
+const patienceMs = 1_000;
+const lookEveryMs = 20;
+const giveUpMs = 10_000;
+
+/** Returns at once; the promise is for tests and settles when everything has been said. */
+export async function announce(announcement: Announcement): Promise<void> {
+  const { clock, print, listening, admin, describe } = announcement;
+  print(
+    `Corral ${announcement.version} on ${announcement.runtime}, configuration ${announcement.configName}, ready in ${Math.round(clock.now() - announcement.startedMs)} ms`,
+  );
+  for (const url of listening) print(`listening on ${url}`);
+  if (admin !== undefined) print(`admin on ${admin}`);
+
+  await untilKnown(describe, clock, patienceMs);
+  const told = describe();
+  for (const line of boxLines(told)) print(line);
+  const local = (listening[0] ?? '').replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
+  if (local !== '')
+    print(`try it:\n${curlLine({ url: local, boxes: told, hasDemo: announcement.hasDemo, needsKey: announcement.needsKey })}`);
+
+  const missing = new Set(told.filter((box) => box.isAlive === undefined).map((box) => box.name));
+  if (missing.size === 0) return;
+  await untilKnown(() => describe().filter((box) => missing.has(box.name)), clock, giveUpMs);
+  for (const line of boxLines(describe().filter((box) => missing.has(box.name)))) print(line);
+}
+
+async function untilKnown(describe: () => readonly BoxReport[], clock: Clock, limitMs: number): Promise<void> {
+  const endMs = clock.now() + limitMs;
+  while (describe().some(isUnknown) && clock.now() < endMs)
+    await new Promise<void>((resolve) => clock.after(lookEveryMs, resolve));
+}
+
+/** Alive comes first, the list of models a moment later. */
+function isUnknown(box: BoxReport): boolean {
+  return box.isAlive === undefined || (box.isAlive && box.models === undefined && box.why === undefined);
+}

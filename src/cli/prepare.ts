@@ -1,0 +1,47 @@
+/** From the command line to an open gateway, or to the end: the part of a start that every runtime shares. */
+import manifest from '../../package.json' with { type: 'json' };
+import type { Opened, OpenGateway } from '../entry/open.ts';
+import type { Settings } from '../entry/settings.ts';
+import type { Platform } from '../platform.ts';
+import { flagsOf, helpText } from './flags.ts';
+import { settingsOf } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export type Prepared =
+  | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings }
+  | { readonly goesOn: false; readonly exitCode: number };
+
+export const version: string = manifest.version;
+
+/** Prints what there is to say. Exit codes: 0 done as asked, 1 the configuration is wrong, 2 the command line is. */
+export async function prepare(surroundings: Surroundings, platform: Platform, openGateway: OpenGateway): Promise<Prepared> {
+  const { out, err } = surroundings;
+  const read = flagsOf(surroundings.args);
+  if (!read.ok) {
+    err(`error: ${read.problem}\nFlags are listed by --help\n`);
+    return { goesOn: false, exitCode: 2 };
+  }
+  const { flags } = read;
+  if (flags.help || flags.version) {
+    out(flags.help ? helpText() : `corral ${version}\n`);
+    return { goesOn: false, exitCode: 0 };
+  }
+  const told = settingsOf(flags, surroundings);
+  if (!told.ok) {
+    err(`error: ${told.problem}\n`);
+    return { goesOn: false, exitCode: 1 };
+  }
+  const result = await openGateway(told.settings, platform);
+  if (!result.ok) {
+    for (const problem of result.problems) err(`${problem}\n`);
+    const count = result.problems.length;
+    err(`${count} ${count === 1 ? 'error' : 'errors'} in ${told.settings.config.name}; nothing was started\n`);
+    return { goesOn: false, exitCode: 1 };
+  }
+  for (const warning of result.opened.warnings) err(`warning: ${warning}\n`);
+  if (flags.validateOnly) {
+    out('Configuration is valid!\n');
+    return { goesOn: false, exitCode: 0 };
+  }
+  return { goesOn: true, opened: result.opened, settings: told.settings };
+}

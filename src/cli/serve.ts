@@ -1,0 +1,71 @@
+/// <reference types="node" />
+/** The command on runtimes where Corral opens its own ports: Node and Bun. */
+import process from 'node:process';
+import type { OpenDoor } from '../entry/door.ts';
+import { openGateway } from '../entry/open.ts';
+import type { Platform } from '../platform.ts';
+import { openAdminDoors } from './admin-doors.ts';
+import { announce } from './announce.ts';
+import { urlOf } from './banner.ts';
+import { CannotListen, openDoors } from './doors.ts';
+import { createDrain } from './drain.ts';
+import { prepare, version } from './prepare.ts';
+import { processSurroundings } from './surroundings.ts';
+
+export interface ServingRuntime {
+  /** For the banner: `Bun 1.4.5`. */
+  readonly runtime: string;
+  readonly platform: Platform;
+  readonly openDoor: OpenDoor;
+  /** Since the process began, on `performance.now()`'s clock this is 0. */
+  readonly startedMs: number;
+}
+
+export async function serve({ runtime, platform, openDoor, startedMs }: ServingRuntime): Promise<void> {
+  const prepared = await prepare(processSurroundings(process.argv.slice(2)), platform, openGateway);
+  if (!prepared.goesOn) {
+    process.exitCode = prepared.exitCode;
+    return;
+  }
+  const { opened, settings } = prepared;
+  const print = (line: string) => platform.report('info', line);
+  try {
+    const doors = await openDoors(opened, settings, openDoor);
+    let isDraining = () => false;
+    const adminDoors = await openAdminDoors({
+      opened,
+      adminToken: settings.adminToken,
+      isDraining: () => isDraining(),
+      openDoor,
+      warn: (message) => platform.report('warn', message),
+    });
+    // The readiness port stays open while draining: that is when its answer is wanted.
+    const drain = createDrain({
+      gateway: opened.gateway,
+      doors,
+      clock: platform.clock,
+      print,
+      exit: (code) => process.exit(code),
+    });
+    isDraining = () => drain.isDraining;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => drain.signal());
+    opened.herd.start();
+    await announce({
+      version,
+      runtime,
+      listening: doors.map((door) => urlOf(door.hostname, door.port)),
+      admin: adminDoors.admin === undefined ? undefined : urlOf(adminDoors.admin.hostname, adminDoors.admin.port),
+      configName: settings.config.name,
+      startedMs,
+      describe: () => opened.herd.describe(),
+      hasDemo: opened.hasDemo,
+      needsKey: opened.everyRouteIsProtected,
+      clock: platform.clock,
+      print,
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof CannotListen)) throw thrown;
+    platform.report('error', thrown.message);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,45 @@
+/// <reference types="node" />
+/** The process around the command: what it may read and where it may speak. Tests hand in their own. */
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+
+export interface Surroundings {
+  /** Without the runtime's and the script's own. */
+  readonly args: readonly string[];
+  readonly env: (name: string) => string | undefined;
+  /** Throws the system's error. */
+  readonly readFile: (path: string) => string;
+  readonly readStdin: () => string;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+export function processSurroundings(args: readonly string[]): Surroundings {
+  return {
+    args,
+    env: (name) => process.env[name],
+    readFile: (path) => readFileSync(path, 'utf8'),
+    readStdin: () => readFileSync(0, 'utf8'),
+    out: (text) => {
+      process.stdout.write(text);
+    },
+    err: (text) => {
+      process.stderr.write(text);
+    },
+  };
+}
+
+/** "no such file" instead of "ENOENT: no such file or directory, open 'x'". */
+export function systemReasonOf(thrown: unknown): string {
+  const code = (thrown as { code?: unknown }).code;
+  if (typeof code === 'string' && code in reasons) return reasons[code as keyof typeof reasons];
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+const reasons = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  ENOTDIR: 'a part of the path is no directory',
+} as const;

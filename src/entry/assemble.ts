@@ -1,0 +1,55 @@
+/** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
+import type { AnswerTools } from '../answers/answer.ts';
+import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
+import type { CompiledPlan } from '../compile/compile.ts';
+import { isModelMissing } from '../fleet/advice.ts';
+import { createFleet, type Herd } from '../fleet/fleet.ts';
+import { createHeldLoads } from '../fleet/held-loads.ts';
+import { createGateway, type Gateway } from '../gateway.ts';
+import { createAccessLog } from '../observe/access-log.ts';
+import type { Platform } from '../platform.ts';
+import { createBodyBudget } from '../protocols/decode.ts';
+import { createIdleWatch } from '../streams/idle.ts';
+import type { Settings } from './settings.ts';
+
+export function assembleGateway(plan: CompiledPlan, settings: Settings, platform: Platform): { gateway: Gateway; herd: Herd } {
+  const { clock } = platform;
+  const {
+    loadTimeoutMs,
+    idleTimeoutMs,
+    probeIntervalMs,
+    bodyTimeoutMs,
+    maxBodyBytes,
+    maxBufferedBytes,
+    allowCloudModels,
+    logFormat,
+  } = plan.settings;
+  // Tells Corral's own answers from a box's, and is no secret.
+  const instanceId = crypto.randomUUID().slice(0, 8);
+  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor: plan.headersFor, probeIntervalMs });
+  const heldLoads = createHeldLoads({ fleet: herd, clock, loadTimeoutMs });
+  const tools: AnswerTools & ExchangeScope = {
+    platform,
+    clock,
+    fleet: herd,
+    instanceId,
+    loadTimeoutMs,
+    isModelMissing,
+    exchanges: createExchanges(instanceId, clock, createAccessLog({ format: logFormat, print: platform.print })),
+    idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
+    budget: createBodyBudget(maxBufferedBytes),
+    limits: { maxBodyBytes, bodyTimeoutMs, allowCloudModels },
+    random: Math.random,
+    hasDemo: settings.hasDemo,
+    onClientGone: ({ attempt, model, startedMs, abort, settled }) =>
+      heldLoads.onClientGone({
+        upstream: attempt.upstream,
+        model,
+        startedMs,
+        abort,
+        settled,
+        waitUntil: (work) => attempt.exchange.peer.waitUntil(work),
+      }),
+  };
+  return { gateway: createGateway(plan, tools), herd };
+}

@@ -1,0 +1,63 @@
+/** What a start was told, beside the YAML: flags, environment variables, Workers' variables. */
+import type { ReadFile } from '../fields/files.ts';
+import { ollamaHostOf } from '../fields/ollama-host.ts';
+
+export interface Settings {
+  readonly config: ConfigText;
+  /** Undefined: loopback, or every interface when each route is protected. */
+  readonly host: string | undefined;
+  /** Instead of the first bind's; 0: any free one. */
+  readonly port: number | undefined;
+  readonly allowAnonymous: boolean;
+  /** Host names that routes without a lock accept beside the local ones. */
+  readonly allowedHosts: readonly string[];
+  readonly hasDemo: boolean;
+  /** Asked of every client, on every listener. */
+  readonly apiKey: string | undefined;
+  readonly adminToken: string | undefined;
+  /** OLLAMA_ORIGINS, split at its commas. */
+  readonly originPatterns: readonly string[];
+  /** For `${NAME}` in the YAML. */
+  readonly env: (name: string) => string | undefined;
+  /** Undefined: there are no files here. */
+  readonly readFile: ReadFile | undefined;
+}
+
+export interface ConfigText {
+  readonly text: string;
+  /** For messages: a path, `<stdin>`, `<-c>`, `CORRAL_CONFIG`. */
+  readonly name: string;
+}
+
+/** What the environment says, read once. Throws FieldError for values that cannot be meant. */
+export function environmentSettings(
+  env: (name: string) => string | undefined,
+): Omit<Settings, 'config' | 'host' | 'port' | 'readFile'> {
+  return {
+    allowAnonymous: isTrue(env('CORRAL_ALLOW_ANONYMOUS')),
+    allowedHosts: [],
+    hasDemo: true,
+    apiKey: filled(env('CORRAL_API_KEY')),
+    adminToken: filled(env('CORRAL_ADMIN_TOKEN')),
+    originPatterns: (env('OLLAMA_ORIGINS') ?? '')
+      .split(',')
+      .map((pattern) => pattern.trim())
+      .filter((pattern) => pattern !== ''),
+    env: withOllamaHost(env),
+  };
+}
+
+/** `CORRAL_OLLAMA_HOST` and `CORRAL_OLLAMA_URL` stand for OLLAMA_HOST in one normal form; config/gateway.yaml uses them. */
+function withOllamaHost(env: (name: string) => string | undefined): (name: string) => string | undefined {
+  const { authority, baseUrl } = ollamaHostOf(env('OLLAMA_HOST'));
+  return (name) => env(name) ?? (name === 'CORRAL_OLLAMA_HOST' ? authority : name === 'CORRAL_OLLAMA_URL' ? baseUrl : undefined);
+}
+
+/** An empty variable is how compose files and CI say "unset". */
+export function filled(value: string | undefined): string | undefined {
+  return value === undefined || value.trim() === '' ? undefined : value;
+}
+
+function isTrue(value: string | undefined): boolean {
+  return /^(1|true|yes|on)$/i.test(value?.trim() ?? '');
+}
