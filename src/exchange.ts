@@ -90,6 +90,11 @@ export interface Exchange {
   error: GatewayError | undefined;
 }
 
+/** At most 8, each once. */
+export function addWarning(exchange: Exchange, warning: string): void {
+  if (exchange.warnings.length < 8 && !exchange.warnings.includes(warning)) exchange.warnings.push(warning);
+}
+
 export interface AttemptRecord {
   readonly upstream: Upstream;
   readonly startedMs: number;
@@ -258,6 +263,8 @@ export interface Fleet {
   isAlive(upstream: Upstream): boolean | undefined;
   /** By canonical name (`canonicalModel`); undefined when the box's list is not known. */
   hasModel(upstream: Upstream, model: string): boolean | undefined;
+  /** Whether the box would hand this model on to Ollama's cloud, as far as its list tells. */
+  isRemote(upstream: Upstream, model: string): boolean;
   /** Undefined when not known. */
   isResident(upstream: Upstream, model: string): boolean | undefined;
   /** Requests under way at this upstream, counted by Corral. */

@@ -1,0 +1,110 @@
+/** What a matched route answers: one file per kind of request, chosen here by the route's backend and the path. */
+import type { AttemptTools } from '../backends/attempts.ts';
+import { hasPassed } from '../backends/outgoing.ts';
+import type { AiBackend, Backend } from '../backends/target.ts';
+import { GatewayError } from '../errors.ts';
+import type { Exchange, Protocol } from '../exchange.ts';
+import type { Herd } from '../fleet/fleet.ts';
+import type { BodyBudget, BodyLimits } from '../protocols/decode.ts';
+import { protocolOfRouteType, verdictOf } from '../protocols/index.ts';
+import type { IdleWatch } from '../streams/idle.ts';
+import { answerCount } from './count.ts';
+import { answerInference } from './inference.ts';
+import { answerList, answerModel } from './lists.ts';
+import { answerManagement } from './management.ts';
+import type { Exchanges } from './open-exchange.ts';
+import { answerPassthrough } from './passthrough.ts';
+
+export interface AnswerTools extends AttemptTools {
+  readonly fleet: Herd;
+  readonly exchanges: Exchanges;
+  readonly idle: IdleWatch;
+  readonly budget: BodyBudget;
+  readonly limits: BodyLimits & { readonly allowCloudModels: boolean };
+  readonly random: () => number;
+  /** Whether the built-in demo box may answer while no real one does. */
+  readonly hasDemo: boolean;
+}
+
+export function answerBackend(exchange: Exchange, backend: Backend, tools: AnswerTools): Response | Promise<Response> {
+  switch (backend.kind) {
+    case 'ai':
+      return answerAi(exchange, backend.ai, tools);
+    case 'host':
+      return answerPassthrough(exchange, backend.targets, tools);
+    case 'weighted':
+      return answerBackend(exchange, choose(backend.choices, tools.random), tools);
+    case 'none':
+      throw new GatewayError('no_backends', 'no valid backends');
+  }
+}
+
+function choose(choices: readonly { readonly weight: number; readonly backend: Backend }[], random: () => number): Backend {
+  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
+  let rest = random() * total;
+  for (const { weight, backend } of choices) {
+    rest -= weight;
+    if (rest < 0) return backend;
+  }
+  return { kind: 'none' };
+}
+
+function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Response | Promise<Response> {
+  if (hasPassed(exchange.request, tools.instanceId)) {
+    throw new GatewayError('loop_detected', 'this request has passed this Corral before: a box that it names is Corral itself');
+  }
+  const path = ai.pathOf(exchange);
+  const type = ai.routeTypeOf(path);
+  // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
+  const isOpen =
+    !ai.targets.some((target) => tools.fleet.isBox(target.upstream)) || ai.openPaths.has(`${exchange.method} ${path}`);
+  if (isOpen && (type === 'passthrough' || type === 'detect')) return answerPassthrough(exchange, ai.targets, tools);
+  const protocol = type === undefined ? undefined : protocolOfRouteType(type);
+  if (protocol !== undefined) return answerProtocol(exchange, ai, protocol, undefined, tools);
+
+  const verdict = verdictOf(exchange.method, path);
+  switch (verdict.kind) {
+    case 'served':
+      return answerProtocol(exchange, ai, verdict.protocol, verdict.modelId, tools);
+    case 'management':
+      exchange.protocol = verdict.protocol;
+      return isOpen ? answerPassthrough(exchange, ai.targets, tools) : answerManagement(exchange, verdict.path, ai, tools);
+    case 'method_not_allowed':
+      if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
+      exchange.protocol = verdict.protocol;
+      throw new GatewayError('method_not_allowed', `${path} takes ${verdict.allow}, not ${exchange.method}`, {
+        headers: { allow: verdict.allow },
+      });
+    case 'unknown':
+      if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
+      throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
+  }
+}
+
+function answerProtocol(
+  exchange: Exchange,
+  ai: AiBackend,
+  protocol: Protocol,
+  modelId: string | undefined,
+  tools: AnswerTools,
+): Response | Promise<Response> {
+  exchange.protocol = protocol;
+  switch (protocol.kind) {
+    case 'inference':
+      return answerInference(exchange, ai, protocol, tools);
+    case 'list':
+      return answerList(exchange, ai, protocol, tools);
+    case 'show':
+      return modelId === undefined ? answerInference(exchange, ai, protocol, tools) : answerModel(exchange, ai, modelId, tools);
+    case 'estimate':
+      return answerCount(exchange, ai, protocol, tools);
+    case 'probe':
+      return answerPassthrough(exchange, ai.targets, tools);
+    case 'management':
+      return answerManagement(exchange, protocol.path, ai, tools);
+  }
+}
+
+function unknownPathMessage(method: string, path: string): string {
+  return `${method} ${path} is not a path that Corral hands to an Ollama box. If you trust it, open it with fleet.openPaths: ["${method} ${path}"]`;
+}

@@ -1,0 +1,21 @@
+/** Token counting: asked of upstreams that can, estimated for boxes, which cannot, and marked as an estimate. */
+import type { AiBackend } from '../backends/target.ts';
+import type { Exchange, Protocol } from '../exchange.ts';
+import { countTokensAnswer } from '../protocols/count-tokens.ts';
+import { decodeCall, readInflatedBody } from '../protocols/decode.ts';
+import type { AnswerTools } from './answer.ts';
+import { answerInference } from './inference.ts';
+
+export async function answerCount(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {
+  const hasBox = ai.targets.some((target) => tools.fleet.isBox(target.upstream));
+  if (!hasBox) return answerInference(exchange, ai, protocol, tools);
+  const bytes = await readInflatedBody(exchange, tools.limits, tools.budget);
+  try {
+    const call = decodeCall(protocol, bytes, exchange);
+    exchange.requestModel = call.model;
+    const text = call.body === undefined ? '{"input_tokens":0}' : countTokensAnswer(call.body);
+    return new Response(text, { headers: { 'content-type': 'application/json', 'x-corral-estimated': 'true' } });
+  } finally {
+    tools.budget.give(bytes.length);
+  }
+}

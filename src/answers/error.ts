@@ -1,0 +1,31 @@
+/** An error becomes a response: in the client's protocol where the path belongs to one, in plain text elsewhere (decision 4). */
+import { ClientGone } from '../backends/send.ts';
+import { gatewayErrorOf } from '../errors.ts';
+import type { Exchange, Protocol } from '../exchange.ts';
+import { verdictOf } from '../protocols/index.ts';
+
+export function respondToError(exchange: Exchange, thrown: unknown): Response {
+  if (thrown instanceof ClientGone) {
+    exchange.outcome = 'abandoned';
+    // Nobody reads this; 499 is what the log shows for a client that left.
+    return new Response(null, { status: 499 });
+  }
+  const error = gatewayErrorOf(thrown);
+  exchange.error = error;
+  const protocol = exchange.protocol ?? protocolOfPath(exchange);
+  const { contentType, text } = protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
+  return new Response(exchange.method === 'HEAD' ? null : text, {
+    status: error.status,
+    headers: { 'content-type': contentType, ...error.headers },
+  });
+}
+
+/** The protocol that a path belongs to by itself: also for requests that never came as far as a route. */
+function protocolOfPath({ method, path }: Exchange): Protocol | undefined {
+  const verdict = verdictOf(method, path);
+  return 'protocol' in verdict ? verdict.protocol : undefined;
+}
+
+function plainErrorBody(message: string): { contentType: string; text: string } {
+  return { contentType: 'text/plain; charset=utf-8', text: message };
+}

@@ -1,0 +1,32 @@
+/** Pull, create, delete and the like: for the admin scope only, at one named box, streamed through (design decision 7). */
+import type { AiBackend, Target } from '../backends/target.ts';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import type { AnswerTools } from './answer.ts';
+import { answerPassthrough } from './passthrough.ts';
+
+/** Names the box on a herd. */
+const boxHeader = 'x-corral-box';
+
+export function answerManagement(exchange: Exchange, path: string, ai: AiBackend, tools: AnswerTools): Promise<Response> {
+  if (exchange.identity?.isAdmin !== true) {
+    throw new GatewayError(
+      'admin_scope_required',
+      `${path} changes the box: it needs a key whose metadata has scopes: [admin], or CORRAL_ADMIN_TOKEN as the key`,
+    );
+  }
+  // The spelling that was judged is the spelling that is sent.
+  if (exchange.path !== path) throw new GatewayError('path_not_served', `spell the path exactly as ${path}`);
+  return answerPassthrough(exchange, [boxOf(exchange, ai, tools)], tools);
+}
+
+function boxOf(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Target {
+  const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
+  const name = exchange.request.headers.get(boxHeader);
+  const [only] = boxes;
+  if (name === null && only !== undefined && new Set(boxes.map((box) => box.upstream)).size === 1) return only;
+  const named = boxes.find((target) => target.upstream.name === name);
+  if (named !== undefined) return named;
+  const names = [...new Set(boxes.map((target) => target.upstream.name))].join(', ');
+  throw new GatewayError('box_not_named', `name the box that is meant in the header ${boxHeader}: ${names}`);
+}

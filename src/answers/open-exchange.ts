@@ -1,0 +1,108 @@
+/** Opens and closes exchanges, and counts those under way. */
+import type { Exchange } from '../exchange.ts';
+import type { Observer } from '../observe/access-log.ts';
+import type { Clock, Peer } from '../platform.ts';
+
+export interface ExchangeScope {
+  readonly clock: Clock;
+  readonly exchanges: Exchanges;
+}
+
+/** Counts exchanges and sees each one to its end exactly once. */
+export interface Exchanges {
+  readonly open: number;
+  nextId(): string;
+  enter(): void;
+  /** An answer without a body on its way is over when it is made; one that is relayed is ended by its tap. */
+  close(exchange: Exchange, response: Response | Promise<Response>): Response | Promise<Response>;
+  end(exchange: Exchange): void;
+  onIdle(listener: () => void): void;
+}
+
+export function createExchange(request: Request, peer: Peer, { clock, exchanges }: ExchangeScope): Exchange {
+  const { url } = request;
+  const authorityStart = url.indexOf('//') + 2;
+  const pathStart = url.indexOf('/', authorityStart);
+  const fragmentStart = url.indexOf('#', pathStart);
+  const end = fragmentStart < 0 ? url.length : fragmentStart;
+  const queryStart = url.indexOf('?', pathStart);
+  const hasQuery = queryStart >= 0 && queryStart < end;
+  exchanges.enter();
+  return {
+    id: exchanges.nextId(),
+    request,
+    peer,
+    clock,
+    startedMs: clock.now(),
+    method: request.method,
+    path: url.slice(pathStart, hasQuery ? queryStart : end),
+    query: hasQuery ? url.slice(queryStart, end) : '',
+    host: hostNameOf(url.slice(authorityStart, pathStart)),
+    listenerName: '',
+    gatewayName: '',
+    routeName: '',
+    matchedPrefix: undefined,
+    protocol: undefined,
+    call: undefined,
+    identity: undefined,
+    consumedHeaders: new Set(),
+    deadlineMs: undefined,
+    retry: undefined,
+    attempts: [],
+    warnings: [],
+    isRelayed: false,
+    status: 0,
+    requestModel: undefined,
+    responseModel: undefined,
+    usage: undefined,
+    firstByteMs: undefined,
+    outcome: undefined,
+    error: undefined,
+  };
+}
+
+/** `host:port` or `[::1]:port` to the host alone. URLs have it in lower case already. */
+function hostNameOf(authority: string): string {
+  if (authority.startsWith('[')) return authority.slice(0, authority.indexOf(']') + 1);
+  const colon = authority.indexOf(':');
+  return colon < 0 ? authority : authority.slice(0, colon);
+}
+
+export function createExchanges(instanceId: string, clock: Clock, observe: Observer): Exchanges {
+  let open = 0;
+  let count = 0;
+  let idleListeners: (() => void)[] = [];
+
+  const end = (exchange: Exchange) => {
+    open--;
+    exchange.outcome ??= exchange.status >= 500 ? 'failed' : exchange.status >= 400 ? 'refused' : 'completed';
+    observe(exchange, clock.now());
+    if (open > 0) return;
+    const listeners = idleListeners;
+    idleListeners = [];
+    for (const listener of listeners) listener();
+  };
+
+  const settle = (exchange: Exchange, response: Response) => {
+    exchange.status = response.status;
+    if (!exchange.isRelayed) end(exchange);
+    return response;
+  };
+
+  return {
+    get open() {
+      return open;
+    },
+    nextId: () => `${instanceId}-${(count++).toString(36)}`,
+    enter: () => {
+      open++;
+    },
+    close: (exchange, response) =>
+      response instanceof Promise ? response.then((settled) => settle(exchange, settled)) : settle(exchange, response),
+    end,
+    onIdle: (listener) => {
+      if (open === 0) listener();
+      else idleListeners.push(listener);
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** Hands a request on as it came: `host` backends, opened paths, probes. The body streams through in both directions. */
+import { tryCandidates } from '../backends/attempts.ts';
+import { orderCandidates } from '../backends/candidates.ts';
+import { ClientGone } from '../backends/send.ts';
+import type { Target } from '../backends/target.ts';
+import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { readBody } from '../protocols/decode.ts';
+import type { AnswerTools } from './answer.ts';
+import { respondWithRefusal } from './refusal.ts';
+import { relayAnswer } from './relay.ts';
+import { unreachableError } from './unreachable.ts';
+
+export async function answerPassthrough(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {
+  const ordered = orderCandidates(targets, undefined, tools.fleet, tools.random);
+  if (ordered.length === 0) throw new GatewayError('no_backends', 'no valid backends');
+  const hasBody = exchange.request.body !== null;
+  // A `retry` policy wants the body again; without one it streams through, and nothing is left for a second upstream.
+  const bytes = hasBody && exchange.retry !== undefined ? await readBody(exchange, tools.limits, tools.budget) : undefined;
+  const candidates = hasBody && bytes === undefined ? ordered.slice(0, 1) : ordered;
+  try {
+    const result = await tryCandidates(exchange, { call: undefined, bytes }, candidates, tools);
+    if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, tools);
+    return relayAnswer(exchange, undefined, exchange.protocol, result.candidate, result.answered, tools);
+  } catch (thrown) {
+    if (thrown instanceof ClientGone) throw thrown;
+    throw unreachableError(gatewayErrorOf(thrown), exchange);
+  } finally {
+    if (bytes !== undefined) tools.budget.give(bytes.length);
+  }
+}

@@ -1,0 +1,71 @@
+/** A box said no. Its words pass as they came; where Corral knows the mend, it is added to them. */
+import type { Refusal } from '../backends/attempts.ts';
+import type { Candidate } from '../backends/target.ts';
+import { type ErrorCode, GatewayError } from '../errors.ts';
+import type { Exchange, KnownModel, Upstream } from '../exchange.ts';
+import {
+  type Advice,
+  busyAdvice,
+  foreignHostAdvice,
+  isBusy,
+  isForeignHostRefusal,
+  isModelMissing,
+  isOutOfMemory,
+  messageOf,
+  missingModelAdvice,
+  outOfMemoryAdvice,
+  wordsOf,
+} from '../fleet/advice.ts';
+import type { AnswerTools } from './answer.ts';
+import { addWarnings } from './relay.ts';
+import { visibilityOf } from './visible-models.ts';
+
+export function respondWithRefusal(exchange: Exchange, candidate: Candidate, refusal: Refusal, tools: AnswerTools): Response {
+  const mended = mendOf(exchange, candidate, refusal, tools);
+  if (mended !== undefined) {
+    throw new GatewayError(mended.code, wordsOf(mended.advice), { status: mended.status ?? refusal.status });
+  }
+  const headers = new Headers(refusal.headers);
+  headers.delete('content-length');
+  addWarnings(exchange, headers);
+  return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });
+}
+
+interface Mended {
+  readonly code: ErrorCode;
+  readonly advice: Advice;
+  /** Instead of the box's, where that one would mislead. */
+  readonly status?: number;
+}
+
+function mendOf(
+  exchange: Exchange,
+  { target: { upstream }, model = '' }: Candidate,
+  { status, text }: Refusal,
+  tools: AnswerTools,
+): Mended | undefined {
+  const said = messageOf(text) ?? '';
+  const visible = () => modelsSeen(exchange, upstream, tools);
+  if (isModelMissing(status, text)) {
+    const names = visible().map(({ name }) => name);
+    return { code: 'model_not_found', advice: missingModelAdvice(model, said, names) };
+  }
+  if (isForeignHostRefusal(status, text)) {
+    return { code: 'upstream_foreign_host', advice: foreignHostAdvice(upstream.name, portOf(upstream)), status: 502 };
+  }
+  if (status >= 500 && isOutOfMemory(text)) {
+    return { code: 'upstream_unavailable', advice: outOfMemoryAdvice(upstream.name, model, said, visible()) };
+  }
+  if (isBusy(status, text)) return { code: 'upstream_unavailable', advice: busyAdvice(upstream.name, said) };
+  return undefined;
+}
+
+function modelsSeen(exchange: Exchange, upstream: Upstream, tools: AnswerTools): readonly KnownModel[] {
+  const maySee = visibilityOf(exchange, tools);
+  return tools.fleet.modelsOn(upstream).filter((model) => maySee(model.name));
+}
+
+function portOf({ baseUrl }: Upstream): number {
+  const { port, protocol } = new URL(baseUrl);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}

@@ -1,0 +1,147 @@
+/**
+ * The retry and failover loop: candidates in turn until one answers. Before the first byte a box may fail in any way and the
+ * next one is asked; other upstreams are left for the next only where they cannot have seen the request, or where a `retry`
+ * policy says so (design decision 19: a POST is not idempotent).
+ */
+import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import type { Attempt, AttemptRecord, Call, Exchange, Fleet, Upstream } from '../exchange.ts';
+import { addWarning } from '../exchange.ts';
+import type { JsonDraft } from '../json/object-text.ts';
+import { createOutgoing } from './outgoing.ts';
+import { type Answered, ClientGone, type SendTools, send } from './send.ts';
+import type { Candidate } from './target.ts';
+
+export interface AttemptTools extends SendTools {
+  readonly instanceId: string;
+  readonly fleet: Fleet & {
+    /** A box said that it has not got this model after all. */
+    noteMissing(upstream: Upstream, model: string): void;
+  };
+  /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
+  isModelMissing(status: number, text: string): boolean;
+}
+
+/** What came of it: an answer whose body is still to be relayed, or a box's refusal that was read to be understood. */
+export type AttemptsResult =
+  | { readonly kind: 'answered'; readonly candidate: Candidate; readonly answered: Answered }
+  | { readonly kind: 'refused'; readonly candidate: Candidate; readonly refusal: Refusal };
+
+export interface Refusal {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+/** What is sent: a call that was understood, bytes that can be sent again, or neither: then the request's body streams through, once. */
+export interface Payload {
+  readonly call: Call | undefined;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** A box's errors are short; what is longer is cut off rather than kept. */
+const maxRefusalBytes = 256 * 1024;
+/** However many boxes and retries are configured. */
+const maxTries = 32;
+/** Before these, nothing of the request has reached anybody. */
+const beforeConnect = new Set(['upstream_refused', 'upstream_unresolved', 'upstream_tls']);
+/** A box that answers so may be left for another: it is not up to the request. */
+const boxUnable = new Set([502, 503, 504]);
+
+/** Throws the last connection failure, or ClientGone; returns everything that an upstream answered. */
+export async function tryCandidates(
+  exchange: Exchange,
+  payload: Payload,
+  candidates: readonly Candidate[],
+  tools: AttemptTools,
+): Promise<AttemptsResult> {
+  const retry = exchange.retry;
+  const tries = Math.min(candidates.length + (retry?.attempts ?? 0), maxTries);
+  for (let index = 0; ; index++) {
+    const candidate = candidates[index % candidates.length];
+    if (candidate === undefined) throw new GatewayError('no_backends', 'no valid backends');
+    const mayTryAnother = index + 1 < tries;
+    if (index >= candidates.length && retry !== undefined) await pause(exchange, retry.backoffMs);
+    try {
+      const result = await tryOne(exchange, payload, candidate, tools);
+      if (!mayTryAnother || !isWorthAnother(result, exchange, index + 1 < candidates.length, tools)) return result;
+      if (result.kind === 'answered') result.answered.response.body.cancel();
+    } catch (thrown) {
+      if (thrown instanceof ClientGone || !mayTryAnother) throw thrown;
+      const error = gatewayErrorOf(thrown);
+      const isReplayable = tools.fleet.isBox(candidate.target.upstream) || beforeConnect.has(error.code) || retry !== undefined;
+      if (!error.retryable || !isReplayable) throw thrown;
+    }
+  }
+}
+
+function isWorthAnother(result: AttemptsResult, exchange: Exchange, isUntried: boolean, tools: AttemptTools): boolean {
+  const { candidate } = result;
+  const status = result.kind === 'answered' ? result.answered.response.status : result.refusal.status;
+  if (exchange.retry?.statuses.has(status)) return true;
+  if (!isUntried || !tools.fleet.isBox(candidate.target.upstream)) return false;
+  if (boxUnable.has(status)) return true;
+  return result.kind === 'refused' && tools.isModelMissing(status, result.refusal.text);
+}
+
+async function tryOne(
+  exchange: Exchange,
+  { call, bytes }: Payload,
+  candidate: Candidate,
+  tools: AttemptTools,
+): Promise<AttemptsResult> {
+  const { target, model } = candidate;
+  const { upstream } = target;
+  const isBox = tools.fleet.isBox(upstream);
+  const { path, query } = target.pathFor({
+    protocol: exchange.protocol,
+    clientPath: exchange.path,
+    query: exchange.query,
+    isBox,
+  });
+  const attempt: Attempt = {
+    exchange,
+    upstream,
+    outgoing: createOutgoing(exchange, {
+      isBox,
+      path,
+      query,
+      instanceId: tools.instanceId,
+      bodyWasRead: bytes !== undefined,
+    }),
+    body: call?.body?.draft(),
+    timeoutMs: undefined,
+  };
+  if (call !== undefined && attempt.body !== undefined) {
+    if (isBox) editForBox(exchange, call, attempt.body);
+    if (model !== undefined && model !== call.model) attempt.body.set('model', model);
+  }
+  for (const edit of target.edits) edit(attempt);
+
+  const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
+  exchange.attempts.push(record);
+  const body = attempt.body?.bytes() ?? bytes ?? exchange.request.body ?? undefined;
+  const answered = await send(attempt, body, model, record, tools);
+  if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, answered };
+  return { kind: 'refused', candidate, refusal: await readRefusal(answered, candidate, tools) };
+}
+
+/** What Ollama would drop without a word is made to work, made loud, or refused. */
+function editForBox(exchange: Exchange, call: Call, body: JsonDraft): void {
+  if (call.boxRefusal !== undefined) throw call.boxRefusal;
+  for (const [name, value] of call.boxChanges) body.set(name, value);
+  for (const warning of call.boxWarnings ?? []) addWarning(exchange, warning);
+}
+
+async function readRefusal({ response }: Answered, candidate: Candidate, tools: AttemptTools): Promise<Refusal> {
+  const bytes = await response.body.read(maxRefusalBytes);
+  const text = new TextDecoder().decode(bytes);
+  if (candidate.model !== undefined && tools.isModelMissing(response.status, text)) {
+    tools.fleet.noteMissing(candidate.target.upstream, candidate.model);
+  }
+  return { status: response.status, headers: response.headers, bytes, text };
+}
+
+function pause(exchange: Exchange, delayMs: number): Promise<void> {
+  return new Promise((resolve) => exchange.clock.after(delayMs, resolve));
+}

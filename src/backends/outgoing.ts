@@ -1,0 +1,83 @@
+/** The request that leaves for an upstream, before policies edit it. */
+import type { Exchange, Outgoing } from '../exchange.ts';
+
+/** Concern one connection only (RFC 9110 §7.6.1), plus the length that the new body decides and codings that were undone. */
+const neverForwarded = new Set([
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'content-length',
+  'expect',
+]);
+
+/**
+ * Ollama refuses foreign origins, ignores forwarding headers, and hands every client header on to ollama.com for cloud models
+ * (server/cloud_proxy.go): none of these is a box's business (design decision 8).
+ */
+const neverToBoxes = new Set([
+  'authorization',
+  'proxy-authorization',
+  'x-api-key',
+  'api-key',
+  'cookie',
+  'origin',
+  'referer',
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'true-client-ip',
+  'content-encoding',
+  'accept-encoding',
+  'access-control-request-method',
+  'access-control-request-headers',
+]);
+
+const neverToBoxesPrefixes = ['sec-', 'x-forwarded-', 'cf-', 'x-corral-'];
+
+/** Marks requests with the Corrals they have passed: how a box that is really Corral itself is recognised. */
+export const viaHeader = 'x-corral-via';
+
+export interface OutgoingOptions {
+  readonly isBox: boolean;
+  readonly path: string;
+  /** Empty, or from `?` on. */
+  readonly query: string;
+  /** This Corral's own mark. */
+  readonly instanceId: string;
+  /** True when the body that leaves is not the one that came (inflated, edited). */
+  readonly bodyWasRead: boolean;
+}
+
+export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Outgoing {
+  const incoming = exchange.request.headers;
+  const headers: Record<string, string> = {};
+  const named = incoming.get('connection');
+  const dropped = named === null || named === 'keep-alive' ? undefined : new Set(named.toLowerCase().split(/\s*,\s*/));
+  for (const [name, value] of incoming) {
+    if (neverForwarded.has(name) || dropped?.has(name) || exchange.consumedHeaders.has(name)) continue;
+    if (options.isBox && (neverToBoxes.has(name) || isPrefixed(name))) continue;
+    if (options.bodyWasRead && name === 'content-encoding') continue;
+    headers[name] = value;
+  }
+  if (options.isBox) headers[viaHeader] = viaOf(incoming.get(viaHeader), options.instanceId);
+  return { method: exchange.method, path: options.path, query: options.query, authority: undefined, headers };
+}
+
+function isPrefixed(name: string): boolean {
+  return neverToBoxesPrefixes.some((prefix) => name.startsWith(prefix));
+}
+
+function viaOf(received: string | null, instanceId: string): string {
+  return received === null ? instanceId : `${received}, ${instanceId}`;
+}
+
+/** Whether a request has already passed this Corral. */
+export function hasPassed(request: Request, instanceId: string): boolean {
+  return request.headers.get(viaHeader)?.includes(instanceId) ?? false;
+}

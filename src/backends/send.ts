@@ -1,0 +1,132 @@
+/**
+ * One try at one upstream, until its headers are there. `fetch` has no connect timeout and a box that loads a model is as
+ * silent as one that is gone; so while a box owes headers it is asked for its version now and then: a box that does not
+ * answer that is dead, one that does may take its time (design §8).
+ */
+import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import type { Attempt, AttemptRecord, Fleet } from '../exchange.ts';
+import type { Platform, UpstreamResponse } from '../platform.ts';
+
+/** Silence after which a box that owes headers is asked whether it lives, and how often from then on. */
+const firstDoubtMs = 250;
+const nextDoubtMs = 15_000;
+
+export interface SendTools {
+  readonly platform: Platform;
+  readonly fleet: Fleet;
+  /** The longest wait for the first byte: cold loads included. */
+  readonly loadTimeoutMs: number;
+  /** Told when the client leaves while the upstream owes its headers; decides whether the try is ended or held. */
+  onClientGone(leaving: Leaving): void;
+}
+
+/** A try whose client has left. */
+export interface Leaving {
+  readonly attempt: Attempt;
+  readonly model: string | undefined;
+  readonly startedMs: number;
+  abort(): void;
+  /** Settles when the try has its headers or has failed. */
+  readonly settled: Promise<unknown>;
+}
+
+/** Thrown by a try whose client has left: there is nobody to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/** A try that got an answer. `abort` closes the connection; safe to call at any time. */
+export interface Answered {
+  readonly response: UpstreamResponse;
+  abort(reason: unknown): void;
+}
+
+export async function send(
+  attempt: Attempt,
+  body: Uint8Array | ReadableStream<Uint8Array> | undefined,
+  model: string | undefined,
+  record: AttemptRecord,
+  tools: SendTools,
+): Promise<Answered> {
+  const { exchange, upstream, outgoing } = attempt;
+  const controller = new AbortController();
+  const abort = (reason: unknown) => controller.abort(reason);
+  const stopWatching = watchSilence(attempt, record, abort, tools);
+  if (outgoing.authority !== undefined && outgoing.authority !== upstream.baseUrl.slice(upstream.baseUrl.indexOf('//') + 2)) {
+    outgoing.headers.host = outgoing.authority;
+  }
+  const settled = tools.platform.send({
+    method: outgoing.method,
+    url: upstream.baseUrl + outgoing.path + outgoing.query,
+    headers: outgoing.headers,
+    body,
+    signal: controller.signal,
+    tls: upstream.tls,
+  });
+  let hasLeft = false;
+  let isSettled = false;
+  exchange.peer.onGone(() => {
+    hasLeft = true;
+    if (!isSettled)
+      tools.onClientGone({ attempt, model, startedMs: record.startedMs, abort: () => abort(new ClientGone()), settled });
+  });
+  try {
+    const response = await settled;
+    record.status = response.status;
+    tools.fleet.noteAnswer(upstream);
+    if (hasLeft) {
+      response.body.cancel();
+      throw new ClientGone();
+    }
+    return { response, abort };
+  } catch (thrown) {
+    if (hasLeft || thrown instanceof ClientGone) throw new ClientGone();
+    const error = gatewayErrorOf(thrown);
+    record.error = error;
+    tools.fleet.noteFailure(upstream, error);
+    throw error;
+  } finally {
+    isSettled = true;
+    stopWatching();
+  }
+}
+
+/** Ends the try at its limits, and when the box turns out to be dead. One timer at a time. */
+function watchSilence(attempt: Attempt, record: AttemptRecord, abort: (reason: unknown) => void, tools: SendTools): () => void {
+  const { exchange, upstream, timeoutMs } = attempt;
+  const { clock } = exchange;
+  const isBox = tools.fleet.isBox(upstream);
+  const loadEndsMs = record.startedMs + tools.loadTimeoutMs;
+  const attemptEndsMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : record.startedMs + timeoutMs;
+  const exchangeEndsMs = exchange.deadlineMs ?? Number.POSITIVE_INFINITY;
+  let doubtMs = isBox ? record.startedMs + firstDoubtMs : Number.POSITIVE_INFINITY;
+  let isOver = false;
+  let cancel: () => void = () => undefined;
+
+  const check = () => {
+    const nowMs = clock.now();
+    if (nowMs >= exchangeEndsMs) return abort(new GatewayError('request_timeout', 'request timeout'));
+    if (nowMs >= attemptEndsMs) return abort(new GatewayError('upstream_timeout', 'upstream call timeout'));
+    if (nowMs >= loadEndsMs) {
+      const seconds = Math.round(tools.loadTimeoutMs / 1000);
+      return abort(
+        new GatewayError('upstream_timeout', `${upstream.name} sent no first byte within ${seconds} s (fleet.loadTimeout)`),
+      );
+    }
+    if (nowMs >= doubtMs) {
+      doubtMs = nowMs + nextDoubtMs;
+      void tools.fleet.checkAlive(upstream).then((isAlive) => {
+        if (!isAlive && !isOver) abort(new GatewayError('upstream_silent', `${upstream.name} does not answer`));
+      });
+    }
+    arm(nowMs);
+  };
+  const arm = (nowMs: number) => {
+    cancel = clock.after(Math.max(0, Math.min(doubtMs, loadEndsMs, attemptEndsMs, exchangeEndsMs) - nowMs), check);
+  };
+  arm(record.startedMs);
+  return () => {
+    isOver = true;
+    cancel();
+  };
+}

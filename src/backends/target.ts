@@ -1,0 +1,75 @@
+/** Where a call may go: one upstream, and how a try at it is prepared. Everything here is decided when the plan is compiled. */
+import type { AttemptEdit, Exchange, Protocol, Upstream } from '../exchange.ts';
+
+export interface Target {
+  readonly upstream: Upstream;
+  /** As written in the YAML; undefined leaves the choice to placement (design decision 19). */
+  readonly weight: number | undefined;
+  /** Failover group: lower ones are exhausted first. */
+  readonly group: number;
+  /** The model that the configuration names for this target, if it does. */
+  readonly declares: string | undefined;
+  /**
+   * The model to ask for, given what the client named; undefined when neither the client nor the configuration names one.
+   * On a box the configuration's model is a default, elsewhere it replaces the client's (design decision 1).
+   */
+  modelFor(requested: string | undefined, isBox: boolean): string | undefined;
+  /** The path on the wire, with its query. `clientPath` is what the client sent, after the route's rewrite. */
+  pathFor(call: PathQuestion): { readonly path: string; readonly query: string };
+  /** Policies that edit each try, route before backend. */
+  readonly edits: readonly AttemptEdit[];
+  /** Edits of the headers of this backend's own answers. */
+  readonly answerEdits: readonly ((headers: Headers) => void)[];
+}
+
+export interface PathQuestion {
+  /** Undefined where a request passes without being understood. */
+  readonly protocol: Protocol | undefined;
+  readonly clientPath: string;
+  readonly query: string;
+  readonly isBox: boolean;
+}
+
+/** A target that is going to be tried, with the model it would be asked for. */
+export interface Candidate {
+  readonly target: Target;
+  /** Undefined only where the protocol needs none. */
+  readonly model: string | undefined;
+}
+
+/** What a route ends in. */
+export type Backend =
+  /** Any HTTP server: everything passes as it came. */
+  | { readonly kind: 'host'; readonly targets: readonly Target[] }
+  /** Something that speaks LLM protocols. */
+  | { readonly kind: 'ai'; readonly ai: AiBackend }
+  /** Backends of different kinds, one chosen by weight for each request. */
+  | { readonly kind: 'weighted'; readonly choices: readonly { readonly weight: number; readonly backend: Backend }[] }
+  /** The route has no backend: its policies may still answer. */
+  | { readonly kind: 'none' };
+
+export interface AiBackend {
+  /**
+   * The targets that may serve a model, in file order. Throws GatewayError model_not_found when the configuration itself rules
+   * the model out (`llm` dialect). Weighted choices between virtual models' targets are made here.
+   */
+  targetsFor(requested: string | undefined, exchange: Exchange): readonly Target[];
+  /** Every target, for start-up, lists and paths that need no model. */
+  readonly targets: readonly Target[];
+  /** Names that the configuration adds to the models of the boxes: aliases, virtual models, models with a name of their own. */
+  readonly addedModels: readonly AddedModel[];
+  /** False: lists show only `addedModels` (a `llm` section without a pattern that lets every name pass). */
+  listsModel(name: string): boolean;
+  /** The path after the route's rewrite: it decides the protocol. */
+  pathOf(exchange: Exchange): string;
+  /** The route type that `ai.routes` gives a path; undefined when the path decides by itself. */
+  routeTypeOf(path: string): string | undefined;
+  /** `METHOD /path` of paths that are opened on boxes beyond the known ones. */
+  readonly openPaths: ReadonlySet<string>;
+}
+
+export interface AddedModel {
+  readonly name: string;
+  /** The model it stands for, when there is just one. */
+  readonly target: string | undefined;
+}

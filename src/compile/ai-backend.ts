@@ -1,0 +1,126 @@
+/** `ai` backends: one provider or groups of them, several of a route together, several equal routes as one. */
+import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
+import type { AiConfig, Config, RouteBackendConfig } from '../config/schema.ts';
+import type { Exchange } from '../exchange.ts';
+import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
+import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
+import { aiOptionsOf, innermost, type PolicyLayer } from './policy-stack.ts';
+import { createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
+import { PlanError, type Upstreams } from './upstreams.ts';
+
+export interface BackendScope {
+  readonly config: Config;
+  readonly upstreams: Upstreams;
+  readonly adminToken: string | undefined;
+  readonly openPaths: ReadonlySet<string>;
+}
+
+/** What a route ends in. `outer`: the listener's layer of policies and the route's. */
+export function compileBackends(
+  backends: readonly RouteBackendConfig[],
+  outer: readonly PolicyLayer[],
+  yamlPath: string,
+  scope: BackendScope,
+): Backend {
+  if (backends.length === 0) return { kind: 'none' };
+  const isWeighted = backends.some(({ weight }) => weight !== undefined);
+  const compiled = backends.map((backend, index) => {
+    const weight = isWeighted ? (backend.weight ?? 1) : undefined;
+    return { weight, backend: compileOne(backend, weight, outer, `${yamlPath}[${index}]`, scope) };
+  });
+  const [first] = compiled;
+  if (compiled.length === 1 && first !== undefined) return first.backend;
+  const ais = compiled.flatMap(({ backend }) => (backend.kind === 'ai' ? [backend.ai] : []));
+  if (ais.length === compiled.length) return { kind: 'ai', ai: mergeAiBackends(ais) };
+  const hosts = compiled.flatMap(({ backend }) => (backend.kind === 'host' ? backend.targets : []));
+  if (ais.length === 0) return { kind: 'host', targets: hosts };
+  return { kind: 'weighted', choices: compiled.map(({ weight, backend }) => ({ weight: weight ?? 1, backend })) };
+}
+
+function compileOne(
+  { target, policies }: Pick<RouteBackendConfig, 'target' | 'policies'>,
+  weight: number | undefined,
+  outer: readonly PolicyLayer[],
+  yamlPath: string,
+  scope: BackendScope,
+): Backend {
+  const layers = [...outer, { options: policies, yamlPath: `${yamlPath}.policies` }];
+  switch (target.kind) {
+    case 'host':
+      return { kind: 'host', targets: [createHostTarget(target.host, { ...scope, layers, weight, group: 0, yamlPath })] };
+    case 'ai':
+      return { kind: 'ai', ai: compileAi(target.ai, layers, weight, `${yamlPath}.ai`, scope) };
+    case 'reference': {
+      const index = scope.config.backends.findIndex(({ name }) => name === target.name);
+      const named = scope.config.backends[index];
+      if (named === undefined) throw new PlanError(`${yamlPath}.backend: there is no backend named "${target.name}"`);
+      // The reference's own policies are nearer to the route than those of what it names; the latter are the innermost.
+      return compileOne(named, weight, layers, `backends[${index}]`, scope);
+    }
+  }
+}
+
+function compileAi(
+  { groups, isGrouped }: AiConfig,
+  layers: readonly PolicyLayer[],
+  weight: number | undefined,
+  yamlPath: string,
+  scope: BackendScope,
+): AiBackend {
+  const targets = groups.flatMap(({ providers }, group) =>
+    providers.map((provider, index) => {
+      const place = isGrouped ? `${yamlPath}.groups[${group}].providers[${index}]` : yamlPath;
+      const own =
+        isGrouped || Object.keys(provider.policies).length > 0
+          ? [{ options: provider.policies, yamlPath: `${place}.policies` }]
+          : [];
+      return createAiTarget(providerTargetOf(provider), {
+        ...scope,
+        layers: [...layers, ...own],
+        weight,
+        group,
+        yamlPath: place,
+      });
+    }),
+  );
+  return aiBackendOf(targets, layers, scope);
+}
+
+function aiBackendOf(targets: readonly Target[], layers: readonly PolicyLayer[], scope: BackendScope): AiBackend {
+  const ai = aiOptionsOf(layers);
+  return {
+    targets,
+    targetsFor: () => targets,
+    addedModels: aliasesOf(ai),
+    listsModel: () => true,
+    pathOf: compilePathRewrite(layers),
+    routeTypeOf: compileRouteTypes(ai.routes),
+    openPaths: scope.openPaths,
+  };
+}
+
+function aliasesOf({ modelAliases = {} }: AiOptions): readonly AddedModel[] {
+  return Object.entries(modelAliases)
+    .filter(([name]) => !name.includes('*'))
+    .map(([name, target]) => ({ name, target }));
+}
+
+function compilePathRewrite(layers: readonly PolicyLayer[]): (exchange: Exchange) => string {
+  const layer = layers.findLast(({ options }) => options.urlRewrite !== undefined);
+  const options = innermost<UrlRewriteOptions>(layers, 'urlRewrite');
+  const rewrite: PathRewrite | undefined =
+    options === undefined || layer === undefined
+      ? undefined
+      : pathRewriteOf(options, { yamlPath: `${layer.yamlPath}.urlRewrite`, adminToken: undefined });
+  if (rewrite === undefined) return ({ path }) => path;
+  return ({ path, matchedPrefix }) => rewrite(path, matchedPrefix);
+}
+
+/** Several backends as one: their targets in file order; what only one of them can say is the first one's. */
+export function mergeAiBackends(backends: readonly AiBackend[]): AiBackend {
+  const [first] = backends;
+  if (first === undefined) throw new Error('nothing to merge');
+  const targets = backends.flatMap((backend) => backend.targets);
+  const added = new Map(backends.flatMap((backend) => backend.addedModels).map((model) => [model.name, model]));
+  return { ...first, targets, targetsFor: () => targets, addedModels: [...added.values()] };
+}

@@ -1,0 +1,206 @@
+/** Config → Plan: all three dialects end in binds with listeners with routes. */
+import type { MiddlewareHandler } from 'hono';
+import type { Backend } from '../backends/target.ts';
+import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
+import type { GatewayEnv, Upstream } from '../exchange.ts';
+import type { Platform } from '../platform.ts';
+import { type ApiKeyOptions, apiKey } from '../policies/apiKey.ts';
+import { createHostTable } from '../routes/hostnames.ts';
+import { createRouteTable, type RouteEntry } from '../routes/table.ts';
+import type { BackendScope } from './ai-backend.ts';
+import { compileLlm } from './llm.ts';
+import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
+import { isProtectedBy, middlewaresOf, type PolicyLayer } from './policy-stack.ts';
+import { compileRoutes, type RouteScope, type RouteWanted } from './routes.ts';
+import { settingsOf } from './settings.ts';
+import { createUpstreams } from './upstreams.ts';
+
+export interface CompileScope {
+  readonly platform: Pick<Platform, 'runtime' | 'refuses'>;
+  /** CORRAL_API_KEY: a strict key on every listener. */
+  readonly apiKey: string | undefined;
+  /** CORRAL_ADMIN_TOKEN: counts as a key with the admin scope. */
+  readonly adminToken: string | undefined;
+  readonly allowAnonymous: boolean;
+  readonly allowedHosts: readonly string[];
+  /** OLLAMA_ORIGINS, split at its commas. */
+  readonly originPatterns: readonly string[];
+  readonly random: () => number;
+}
+
+export interface CompiledPlan extends Plan {
+  headersFor(upstream: Upstream): Readonly<Record<string, string>>;
+}
+
+interface ListenerWanted {
+  readonly name: string;
+  readonly gatewayName: string;
+  readonly hostname: string;
+  readonly layer: PolicyLayer;
+  readonly routes: RouteWanted[];
+  /** Beside its routes, a listener may serve the models of `llm`. */
+  servesLlm: boolean;
+}
+
+interface BindWanted {
+  readonly port: number;
+  readonly listeners: readonly ListenerWanted[];
+}
+
+/** agentgateway's port for an `llm` section that says nothing else. */
+const llmPort = 4000;
+
+/** Throws PlanError where the runtime cannot do what the configuration asks for. */
+export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
+  const warnings: string[] = [];
+  const upstreams = createUpstreams(scope.platform.refuses);
+  const backendScope: BackendScope = {
+    config,
+    upstreams,
+    adminToken: scope.adminToken,
+    openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
+  };
+  const wanted = [...bindsWanted(config), ...gatewaysWanted(config), ...llmWanted(config)];
+  const llm = config.llm === undefined ? undefined : compileLlm(config.llm, backendScope, scope.random);
+  const compileOne = (listener: ListenerWanted) =>
+    compileListener(withApiKey(listener, scope.apiKey), {
+      ...backendScope,
+      llm: listener.servesLlm && llm !== undefined ? { kind: 'ai', ai: llm } : undefined,
+      guard: scope,
+      warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
+    });
+  const binds = wanted.map(({ port, listeners }) => bindOf(port, listeners.map(compileOne)));
+  const routes = binds.flatMap((bind) => bind.listeners).flatMap((listener) => listener.routePlans);
+  const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
+  return {
+    binds,
+    upstreams: upstreams.all,
+    settings,
+    warnings,
+    everyRouteIsProtected: routes.length > 0 && routes.every((route) => route.isProtected),
+    headersFor: upstreams.headersFor,
+  };
+}
+
+function bindOf(port: number, listeners: readonly ListenerPlan[]): BindPlan {
+  const byHost = createHostTable(listeners.map((listener) => ({ hostname: listener.hostname, listener })));
+  return { port, listeners, listenerOf: byHost };
+}
+
+interface ListenerScope extends Omit<RouteScope, 'listener'> {
+  readonly llm: Backend | undefined;
+}
+
+function compileListener({ name, gatewayName, hostname, layer, routes }: ListenerWanted, scope: ListenerScope): ListenerPlan {
+  const routeScope: RouteScope = { ...scope, listener: layer };
+  const entries = [...compileRoutes(routes, routeScope), ...llmEntries(routeScope, scope.llm)];
+  const policies: readonly MiddlewareHandler<GatewayEnv>[] = middlewaresOf(layer, scope.adminToken);
+  return {
+    name,
+    gatewayName,
+    hostname,
+    policies,
+    routes: createRouteTable(entries),
+    routePlans: entries.map((entry) => entry.route),
+  };
+}
+
+/** The models of `llm` are one more route, for every path that no other route takes. */
+function llmEntries(scope: RouteScope, backend: Backend | undefined): readonly RouteEntry<RoutePlan>[] {
+  if (backend === undefined) return [];
+  const route: RouteConfig = {
+    hostnames: [],
+    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [], method: undefined }],
+    policies: scope.config.llm?.policies ?? {},
+    backends: [],
+    name: undefined,
+  };
+  return compileRoutes([{ config: route, name: 'llm', yamlPath: 'llm' }], scope).map((entry) => ({
+    ...entry,
+    route: { ...entry.route, backend },
+  }));
+}
+
+function withApiKey(listener: ListenerWanted, key: string | undefined): ListenerWanted {
+  if (key === undefined) return listener;
+  return {
+    ...listener,
+    layer: { ...listener.layer, options: { ...listener.layer.options, ...strictKey(listener.layer.options, key) } },
+  };
+}
+
+/** CORRAL_API_KEY joins the keys that a listener has, and makes them obligatory. */
+function strictKey(options: PolicyOptions, key: string): PolicyOptions {
+  const given = options.apiKey as ApiKeyOptions | undefined;
+  const added = apiKey.options.parse({ keys: [{ key, metadata: { name: 'CORRAL_API_KEY' } }] });
+  return { apiKey: given === undefined ? added : { ...given, mode: 'strict', keys: [...given.keys, ...added.keys] } };
+}
+
+function bindsWanted(config: Config): BindWanted[] {
+  return config.binds.map(({ port, listeners }, bindIndex) => ({
+    port,
+    listeners: listeners.map((listener, index) => {
+      const yamlPath = `binds[${bindIndex}].listeners[${index}]`;
+      return {
+        name: listener.name ?? `listener${index}`,
+        gatewayName: `bind/${port}`,
+        hostname: listener.hostname,
+        layer: { options: listener.policies, yamlPath: `${yamlPath}.policies` },
+        routes: listener.routes.map((route, routeIndex) => routeWanted(route, `${yamlPath}.routes[${routeIndex}]`, routeIndex)),
+        servesLlm: false,
+      };
+    }),
+  }));
+}
+
+function routeWanted(config: RouteConfig, yamlPath: string, index: number): RouteWanted {
+  return { config, yamlPath, name: config.name ?? `route${index}` };
+}
+
+function gatewaysWanted(config: Config): BindWanted[] {
+  const servesDefault = config.llm?.port === undefined && config.llm?.gateways.length === 0;
+  return Object.entries(config.gateways).map(([gatewayName, gateway]) => {
+    const yamlPath = `gateways.${gatewayName}`;
+    const own =
+      gateway.listeners.length > 0
+        ? gateway.listeners.map((listener, index) => ({ ...listener, yamlPath: `${yamlPath}.listeners[${index}]`, index }))
+        : [{ name: undefined, hostname: '*', policies: gateway.policies, yamlPath, index: 0 }];
+    return {
+      port: gateway.port,
+      listeners: own.map(({ name, hostname, policies, yamlPath: place, index }) => {
+        const listenerName = name ?? `listener${index}`;
+        const isAttached = (names: readonly string[]) =>
+          names.length === 0
+            ? gatewayName === 'default'
+            : names.some((one) => one === gatewayName || one === `${gatewayName}/${listenerName}`);
+        return {
+          name: listenerName,
+          gatewayName,
+          hostname,
+          layer: { options: policies, yamlPath: place },
+          routes: config.routes.flatMap((route, routeIndex) =>
+            isAttached(route.gateways) ? [routeWanted(route, `routes[${routeIndex}]`, routeIndex)] : [],
+          ),
+          servesLlm:
+            config.llm !== undefined &&
+            (servesDefault ? gatewayName === 'default' : isAttached(config.llm.gateways) && config.llm.gateways.length > 0),
+        };
+      }),
+    };
+  });
+}
+
+/** `llm` on a port of its own, when no gateway serves it. Its policies stand on that listener. */
+function llmWanted(config: Config): BindWanted[] {
+  const { llm } = config;
+  if (llm === undefined || llm.gateways.length > 0 || (llm.port === undefined && config.gateways.default !== undefined))
+    return [];
+  return [
+    {
+      port: llm.port ?? llmPort,
+      listeners: [
+        { name: 'llm', gatewayName: 'llm', hostname: '*', layer: { options: {}, yamlPath: 'llm' }, routes: [], servesLlm: true },
+      ],
+    },
+  ];
+}

@@ -1,0 +1,58 @@
+/**
+ * The plan: a configuration turned into what a request walks through. Made once; from here on nothing parses configuration
+ * and no name is switched on.
+ */
+import type { MiddlewareHandler } from 'hono';
+import type { Backend } from '../backends/target.ts';
+import type { ListenAddress } from '../config/schema.ts';
+import type { GatewayEnv, Upstream } from '../exchange.ts';
+import type { RouteTable } from '../routes/table.ts';
+
+export interface Plan {
+  readonly binds: readonly BindPlan[];
+  /** Every upstream once. Those of kind `box` are probed. */
+  readonly upstreams: readonly Upstream[];
+  readonly settings: PlanSettings;
+  /** What works but is probably not meant: shadowed routes and the like, with their place. */
+  readonly warnings: readonly string[];
+  /** Decides whether Corral may listen beyond loopback by itself (design decision 6). */
+  readonly everyRouteIsProtected: boolean;
+}
+
+export interface BindPlan {
+  readonly port: number;
+  readonly listeners: readonly ListenerPlan[];
+  /** By host name, lower case, without port. */
+  listenerOf(host: string): ListenerPlan | undefined;
+}
+
+export interface ListenerPlan {
+  readonly name: string;
+  readonly gatewayName: string;
+  readonly hostname: string;
+  /** Run before the route is known, so that a 404 carries CORS headers and asks for a key (design decision 18). */
+  readonly policies: readonly MiddlewareHandler<GatewayEnv>[];
+  readonly routes: RouteTable<RoutePlan>;
+  readonly routePlans: readonly RoutePlan[];
+}
+
+export interface RoutePlan {
+  readonly name: string;
+  readonly policies: readonly MiddlewareHandler<GatewayEnv>[];
+  readonly backend: Backend;
+  readonly isProtected: boolean;
+}
+
+export interface PlanSettings {
+  readonly adminAddress: ListenAddress;
+  readonly statsAddress: ListenAddress | undefined;
+  readonly readinessAddress: ListenAddress | undefined;
+  readonly logFormat: 'text' | 'json';
+  readonly loadTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly probeIntervalMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly maxBodyBytes: number;
+  readonly maxBufferedBytes: number;
+  readonly allowCloudModels: boolean;
+}

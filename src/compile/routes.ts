@@ -1,0 +1,141 @@
+/** Routes: their rules, policies and backends; equal ones become one (design decision 2). */
+import type { MiddlewareHandler } from 'hono';
+import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
+import type { GatewayEnv } from '../exchange.ts';
+import { matchesText, type StringMatch } from '../fields/string-match.ts';
+import type { CorsOptions } from '../policies/cors.ts';
+import { createLocalGuard } from '../policies/localOnly.ts';
+import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
+import type { RouteEntry } from '../routes/table.ts';
+import { type BackendScope, compileBackends, mergeAiBackends } from './ai-backend.ts';
+import type { RoutePlan } from './plan.ts';
+import { isProtectedBy, middlewaresOf, type PolicyLayer, requestPoliciesOf } from './policy-stack.ts';
+
+export interface RouteScope extends BackendScope {
+  /** The listener's policies: a lock there protects its routes. */
+  readonly listener: PolicyLayer;
+  readonly guard: {
+    readonly allowAnonymous: boolean;
+    readonly allowedHosts: readonly string[];
+    readonly originPatterns: readonly string[];
+  };
+  warn(yamlPath: string, message: string): void;
+}
+
+export interface RouteWanted {
+  readonly config: RouteConfig;
+  readonly name: string;
+  readonly yamlPath: string;
+}
+
+export function compileRoutes(wanted: readonly RouteWanted[], scope: RouteScope): readonly RouteEntry<RoutePlan>[] {
+  return groupEqual(wanted, scope).map((members) => compileGroup(members, scope));
+}
+
+/** Routes that match the same requests, in file order. Those that may not be one are shadowed, and that is said. */
+function groupEqual(wanted: readonly RouteWanted[], scope: RouteScope): readonly (readonly RouteWanted[])[] {
+  const groups = new Map<string, RouteWanted[]>();
+  const order: RouteWanted[][] = [];
+  for (const route of wanted) {
+    const key = JSON.stringify([route.config.hostnames, route.config.matches.map(ruleKeyOf)]);
+    const equal = groups.get(key);
+    if (equal === undefined) {
+      const fresh = [route];
+      groups.set(key, fresh);
+      order.push(fresh);
+    } else if (mayJoin(equal, route, scope)) {
+      equal.push(route);
+    }
+  }
+  return order;
+}
+
+function mayJoin(group: readonly RouteWanted[], route: RouteWanted, scope: RouteScope): boolean {
+  const [first] = group;
+  if (first === undefined) return true;
+  const shadowed = `the route can never be reached: ${first.yamlPath} matches the same requests and comes first`;
+  if (!endsInAi(first, scope) || !endsInAi(route, scope)) {
+    scope.warn(route.yamlPath, shadowed);
+    return false;
+  }
+  const [own, other] = [first, route].map(({ config }) => requestPoliciesOf({ options: config.policies, yamlPath: '' }));
+  if (JSON.stringify(own) === JSON.stringify(other)) return true;
+  const names = [...new Set([...Object.keys(own ?? {}), ...Object.keys(other ?? {})])].join(', ');
+  scope.warn(route.yamlPath, `${shadowed}. They would serve together if their policies (${names}) were the same`);
+  return false;
+}
+
+function endsInAi({ config }: RouteWanted, scope: RouteScope): boolean {
+  return (
+    config.backends.length > 0 &&
+    config.backends.every(({ target }) => {
+      if (target.kind !== 'reference') return target.kind === 'ai';
+      return scope.config.backends.find(({ name }) => name === target.name)?.target.kind === 'ai';
+    })
+  );
+}
+
+function compileGroup(members: readonly RouteWanted[], scope: RouteScope): RouteEntry<RoutePlan> {
+  const [first] = members;
+  if (first === undefined) throw new Error('a group has a first member');
+  const layer: PolicyLayer = { options: first.config.policies, yamlPath: `${first.yamlPath}.policies` };
+  const isProtected = isProtectedBy(scope.listener) || isProtectedBy(layer);
+  const compiled = members.map(({ config, yamlPath }) =>
+    compileBackends(
+      config.backends,
+      [scope.listener, { options: config.policies, yamlPath: `${yamlPath}.policies` }],
+      `${yamlPath}.backends`,
+      scope,
+    ),
+  );
+  const [only] = compiled;
+  const backend =
+    compiled.length === 1 && only !== undefined
+      ? only
+      : { kind: 'ai' as const, ai: mergeAiBackends(compiled.flatMap((one) => (one.kind === 'ai' ? [one.ai] : []))) };
+  const middlewares = middlewaresOf(layer, scope.adminToken);
+  return {
+    route: {
+      name: first.name,
+      policies: isProtected ? middlewares : [guardOf(scope, layer), ...middlewares],
+      backend,
+      isProtected,
+    },
+    hostnames: first.config.hostnames.map((name) => name.toLowerCase()),
+    rules: first.config.matches.map(ruleOf),
+  };
+}
+
+function guardOf({ guard, listener }: RouteScope, route: PolicyLayer): MiddlewareHandler<GatewayEnv> {
+  return createLocalGuard({ ...guard, corsOrigins: [...corsOriginsOf(listener.options), ...corsOriginsOf(route.options)] });
+}
+
+function corsOriginsOf(options: PolicyOptions): readonly string[] {
+  return (options.cors as CorsOptions | undefined)?.allowOrigins ?? [];
+}
+
+function ruleKeyOf({ path, method, headers, query }: MatchConfig): unknown {
+  const values = (rules: readonly { name: string; value: StringMatch }[]) =>
+    rules.map(({ name, value }) => [name, value.kind, value.kind === 'exact' ? value.value : value.pattern]);
+  return [path.kind, path.kind === 'regex' ? path.pattern : path.value, method ?? null, values(headers), values(query)];
+}
+
+function ruleOf({ path, method, headers, query }: MatchConfig): MatchRule {
+  return { path: pathRuleOf(path), method, headers: headers.map(valueRuleOf), query: query.map(valueRuleOf) };
+}
+
+function pathRuleOf(path: MatchConfig['path']): PathRule {
+  switch (path.kind) {
+    case 'exact':
+      return { kind: 'exact', value: path.value, regex: undefined };
+    case 'prefix':
+      return { kind: 'prefix', value: path.value.replace(/\/+$/, ''), regex: undefined };
+    case 'regex':
+      return { kind: 'regex', value: path.pattern, regex: path.regex };
+  }
+}
+
+/** Also used for `llm.models[].matches`. */
+export function valueRuleOf({ name, value }: { name: string; value: StringMatch }): ValueRule {
+  return { name, matches: (given) => matchesText(value, given) };
+}

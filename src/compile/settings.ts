@@ -1,0 +1,29 @@
+/** The settings of the whole process, with their defaults by runtime (design decision 10). */
+import type { Config } from '../config/schema.ts';
+import type { Platform } from '../platform.ts';
+import type { PlanSettings } from './plan.ts';
+
+const mebibyte = 1024 * 1024;
+
+/** Images are base64; isolates have 128 MB. */
+const limitsOf = {
+  elsewhere: { maxBodyBytes: 32 * mebibyte, maxBufferedBytes: 256 * mebibyte },
+  workerd: { maxBodyBytes: 8 * mebibyte, maxBufferedBytes: 48 * mebibyte },
+} as const;
+
+export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime: Platform['runtime']): PlanSettings {
+  const limits = runtime === 'workerd' ? limitsOf.workerd : limitsOf.elsewhere;
+  return {
+    adminAddress: config.adminAddr,
+    statsAddress: config.statsAddr,
+    readinessAddress: config.readinessAddr,
+    logFormat: config.logging.format,
+    loadTimeoutMs: fleet.loadTimeout,
+    idleTimeoutMs: fleet.idleTimeout,
+    probeIntervalMs: fleet.probeInterval,
+    bodyTimeoutMs: fleet.bodyTimeout,
+    maxBodyBytes: fleet.maxBodyBytes ?? frontendPolicies.http.maxBufferSize ?? limits.maxBodyBytes,
+    maxBufferedBytes: fleet.maxBufferedBytes ?? limits.maxBufferedBytes,
+    allowCloudModels: fleet.allowCloudModels,
+  };
+}

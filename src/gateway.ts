@@ -1,0 +1,107 @@
+/**
+ * The hot path, on one screen:
+ *
+ *   request → listener (by port and host) → its policies → route (by precedence) → its policies → what the route answers
+ *
+ * Policies are Hono middleware, run as an onion: each sees what comes back from those inside it, errors included, because an
+ * error becomes a response where it is thrown. So a 401 carries CORS headers, and the one list of policies orders both ways.
+ */
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { type AnswerTools, answerBackend } from './answers/answer.ts';
+import { respondToError } from './answers/error.ts';
+import { createExchange, type ExchangeScope } from './answers/open-exchange.ts';
+import type { BindPlan, ListenerPlan, Plan } from './compile/plan.ts';
+import { GatewayError } from './errors.ts';
+import type { GatewayEnv } from './exchange.ts';
+import type { Peer } from './platform.ts';
+
+export interface Gateway {
+  /** Answers one request. Never rejects. */
+  fetch(request: Request, peer: Peer): Response | Promise<Response>;
+  /** Exchanges whose last byte has not left yet. */
+  readonly inFlight: number;
+  /** From now on new requests are told to come back later; those under way finish. */
+  drain(): void;
+  /** Calls back once nothing is under way any more. */
+  onIdle(listener: () => void): void;
+}
+
+type Step = (c: Context<GatewayEnv>) => Response | Promise<Response>;
+
+export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): Gateway {
+  const binds = new Map(plan.binds.map((bind) => [bind.port, bind]));
+  const firstBind = plan.binds[0];
+  let isDraining = false;
+
+  const walk: Step = (c) => {
+    const exchange = c.env;
+    if (isDraining)
+      throw new GatewayError('draining', 'Corral is shutting down; try again in a moment', { headers: { 'retry-after': '5' } });
+    const bind: BindPlan | undefined =
+      exchange.peer.port === undefined ? firstBind : (binds.get(exchange.peer.port) ?? firstBind);
+    const listener = bind?.listenerOf(exchange.host);
+    if (listener === undefined) throw new GatewayError('listener_not_found', 'listener not found');
+    exchange.listenerName = listener.name;
+    exchange.gatewayName = listener.gatewayName;
+    return runOnion(listener.policies, c, (inner) => walkRoute(inner, listener));
+  };
+
+  const walkRoute = (c: Context<GatewayEnv>, listener: ListenerPlan): Response | Promise<Response> => {
+    const exchange = c.env;
+    const match = listener.routes.match(exchange);
+    if (match === undefined) throw new GatewayError('route_not_found', 'route not found');
+    exchange.routeName = match.route.name;
+    exchange.matchedPrefix = match.prefix;
+    return runOnion(match.route.policies, c, () => answerBackend(exchange, match.route.backend, tools));
+  };
+
+  const app = new Hono<GatewayEnv>({ strict: true });
+  app.all('*', (c) => guard(c, walk));
+
+  return {
+    fetch(request, peer) {
+      const exchange = createExchange(request, peer, tools);
+      return tools.exchanges.close(exchange, app.fetch(request, exchange));
+    },
+    get inFlight() {
+      return tools.exchanges.open;
+    },
+    drain() {
+      isDraining = true;
+    },
+    onIdle(listener) {
+      tools.exchanges.onIdle(listener);
+    },
+  };
+}
+
+/** Runs the policies around the last step. A handler's error becomes the response that the policies outside it see. */
+function runOnion(
+  policies: readonly MiddlewareHandler<GatewayEnv>[],
+  c: Context<GatewayEnv>,
+  last: Step,
+): Response | Promise<Response> {
+  if (policies.length === 0) return last(c);
+  const runFrom = async (index: number): Promise<void> => {
+    const policy = policies[index];
+    if (policy === undefined) {
+      c.res = await guard(c, last);
+      return;
+    }
+    const own = await guard(c, () => policy(c, () => runFrom(index + 1)) as Promise<Response | undefined>);
+    if (own !== undefined) c.res = own;
+  };
+  return runFrom(0).then(() => c.res);
+}
+
+function guard<Result>(
+  c: Context<GatewayEnv>,
+  step: (c: Context<GatewayEnv>) => Result | Promise<Result>,
+): Result | Response | Promise<Result | Response> {
+  try {
+    const result = step(c);
+    return result instanceof Promise ? result.catch((thrown) => respondToError(c.env, thrown)) : result;
+  } catch (thrown) {
+    return respondToError(c.env, thrown);
+  }
+}
