@@ -75,7 +75,11 @@ function policiesOf(given: GivenSettings): PolicyOptions {
 
 const twoTls = 'tls and backendTLS are the same; keep one';
 
-const modelNameField = textField('the name of a model, or a pattern such as "llama*"', (text) => compileModelPattern(text).text);
+const modelNameField = textField(
+  'the name of a model, or a pattern such as "llama*"',
+  (text) => compileModelPattern(text).text,
+  'model or pattern',
+);
 
 const modelField = z
   .strictObject({

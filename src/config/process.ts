@@ -9,11 +9,15 @@ import { FieldError, textField } from '../fields/text-field.ts';
 export type ListenAddress = { readonly host: string; readonly port: number } | 'off';
 
 /** `off`, or an address to listen on, as agentgateway writes them: `localhost:15000`, `[::]:15021`. */
-const listenAddressField = textField('"off" or an address to listen on, such as "localhost:15000"', (text): ListenAddress => {
-  if (text === 'off') return 'off';
-  const { host, port } = hostPortOf(text);
-  return { host, port };
-});
+const listenAddressField = textField(
+  '"off" or an address to listen on, such as "localhost:15000"',
+  (text): ListenAddress => {
+    if (text === 'off') return 'off';
+    const { host, port } = hostPortOf(text);
+    return { host, port };
+  },
+  'address',
+);
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -84,15 +88,19 @@ export interface OpenPath {
   readonly path: string;
 }
 
-const openPathField = textField('a method and a path, such as "POST /api/pull"', (text): OpenPath => {
-  const match = /^([A-Z]+) +(\/[\x21-\x7e]*)$/.exec(text);
-  const [, method, path] = match ?? [];
-  if (method === undefined || path === undefined)
-    throw new FieldError('expected a method in capitals and a path, such as "POST /api/pull"');
-  if (/[?#%]|\/\/|\/\.{1,2}(?:\/|$)/.test(path))
-    throw new FieldError('expected a plain path, without query, "%", "//" or dot segments');
-  return { method, path };
-});
+const openPathField = textField(
+  'a method and a path, such as "POST /api/pull"',
+  (text): OpenPath => {
+    const match = /^([A-Z]+) +(\/[\x21-\x7e]*)$/.exec(text);
+    const [, method, path] = match ?? [];
+    if (method === undefined || path === undefined)
+      throw new FieldError('expected a method in capitals and a path, such as "POST /api/pull"');
+    if (/[?#%]|\/\/|\/\.{1,2}(?:\/|$)/.test(path))
+      throw new FieldError('expected a plain path, without query, "%", "//" or dot segments');
+    return { method, path };
+  },
+  'METHOD /path',
+);
 
 export const fleetField = z
   .strictObject({

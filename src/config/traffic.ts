@@ -12,11 +12,16 @@ export const portField = z
   .min(0, portRule)
   .max(65_535, portRule);
 
-const hostnameField = textField('a host name', (text) => {
-  if (/[\s:/?#@]/.test(text)) throw new FieldError('expected a host name alone, without scheme, port or path');
-  if (text.lastIndexOf('*') > 0) throw new FieldError('a "*" may stand at the start of a host name only, as in "*.example.com"');
-  return text;
-});
+const hostnameField = textField(
+  'a host name',
+  (text) => {
+    if (/[\s:/?#@]/.test(text)) throw new FieldError('expected a host name alone, without scheme, port or path');
+    if (text.lastIndexOf('*') > 0)
+      throw new FieldError('a "*" may stand at the start of a host name only, as in "*.example.com"');
+    return text;
+  },
+  'host name',
+);
 
 const foreignProtocols = ['HTTPS', 'TLS', 'TCP', 'HBONE'];
 
@@ -66,7 +71,7 @@ const listenerField = z
     name: nameField.optional().describe('Name of the listener, in logs. Left out, it is `listener` and its number.'),
     hostname: z
       .union([z.literal(''), hostnameField])
-      .default('')
+      .prefault('')
       .describe('Host name this listener serves: exact, `*.example.com`, or empty for all.'),
     protocol: protocolField,
     policies: policiesField('listener').describe('What happens to every request of this listener, before a route is chosen.'),
@@ -86,7 +91,7 @@ const gatewayListenerField = z
   .strictObject({
     ...policyShapeOf('listener'),
     name: nameField.optional().describe('Name of the listener. Left out, it is `listener` and its number.'),
-    hostname: hostnameField.default('*').describe('Host name this listener serves: exact, `*.example.com`, or `*` for all.'),
+    hostname: hostnameField.prefault('*').describe('Host name this listener serves: exact, `*.example.com`, or `*` for all.'),
     protocol: protocolField,
   })
   .meta({ id: 'gatewayListener', description: 'Beside these keys stand the policies of a listener.' })

@@ -24,4 +24,4 @@ export function baseUrlOf(text: string): BaseUrl {
 }
 
 /** A base URL in the YAML. Output: BaseUrl. */
-export const baseUrlField = textField(expected, baseUrlOf);
+export const baseUrlField = textField(expected, baseUrlOf, 'URL');

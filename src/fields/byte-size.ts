@@ -34,4 +34,5 @@ export function bytesOf(text: string): number {
 /** A size in the YAML. Output: bytes. */
 export const byteSizeField = z
   .union([z.int().nonnegative(), z.string()], { error: `expected ${expected}` })
-  .transform((size, context) => (typeof size === 'number' ? size : parsedOr(() => bytesOf(size), context)));
+  .transform((size, context) => (typeof size === 'number' ? size : parsedOr(() => bytesOf(size), context)))
+  .meta({ title: 'size' });

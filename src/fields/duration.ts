@@ -34,4 +34,5 @@ export function durationMsOf(text: string): number {
 /** A duration in the YAML. Output: milliseconds. */
 export const durationField = z
   .string({ error: `expected ${expected}` })
-  .transform((text, context) => parsedOr(() => durationMsOf(text), context));
+  .transform((text, context) => parsedOr(() => durationMsOf(text), context))
+  .meta({ title: 'duration' });

@@ -33,4 +33,4 @@ function tlsAdvice(scheme: string): string {
 }
 
 /** A target in the YAML. Output: HostPort. */
-export const hostPortField = textField(expected, hostPortOf);
+export const hostPortField = textField(expected, hostPortOf, 'host:port');

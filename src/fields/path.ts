@@ -11,10 +11,14 @@ function checkedPath(text: string): string {
 }
 
 /** An absolute path, perhaps with a query. Output: the text. */
-export const pathField = textField(expected, checkedPath);
+export const pathField = textField(expected, checkedPath, 'path');
 
 /** The start of a path, put in front of others. Output: without its trailing slash, so `/` gives the empty text. */
-export const pathPrefixField = textField(expected, (text) => {
-  if (text.includes('?')) throw new FieldError('a path prefix holds no "?"');
-  return checkedPath(text).replace(/\/+$/, '');
-});
+export const pathPrefixField = textField(
+  expected,
+  (text) => {
+    if (text.includes('?')) throw new FieldError('a path prefix holds no "?"');
+    return checkedPath(text).replace(/\/+$/, '');
+  },
+  'path',
+);

@@ -14,7 +14,11 @@ export type StringMatch =
     };
 
 /** A regular expression in the YAML that must cover the whole value. Output: its text and the compiled form. */
-export const fullRegexField = textField('a regular expression', (pattern) => ({ pattern, regex: fullRegexOf(pattern) }));
+export const fullRegexField = textField(
+  'a regular expression',
+  (pattern) => ({ pattern, regex: fullRegexOf(pattern) }),
+  'regular expression',
+);
 
 const expected = '{exact: "text"} or {regex: "pattern"}';
 

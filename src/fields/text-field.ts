@@ -9,9 +9,13 @@ export class FieldError extends Error {
   override readonly name = 'FieldError';
 }
 
-/** A zod schema for a text that `parse` turns into a value. `expected` completes the sentence "expected …". */
-export function textField<Value>(expected: string, parse: (text: string) => Value) {
-  return z.string({ error: `expected ${expected}` }).transform((text, context) => parsedOr(() => parse(text), context));
+/**
+ * A zod schema for a text that `parse` turns into a value. `expected` completes the sentence "expected …"; `kind` names such
+ * texts in the reference.
+ */
+export function textField<Value>(expected: string, parse: (text: string) => Value, kind = 'text') {
+  const text = z.string({ error: `expected ${expected}` });
+  return text.transform((given, context) => parsedOr(() => parse(given), context)).meta({ title: kind });
 }
 
 /** Runs a parser inside a zod transform: FieldError becomes an issue, anything else is a fault and goes on. */

@@ -14,8 +14,13 @@ export const textOrFileField = z
  * A PEM given by the path of its file (agentgateway's `cert`, `key` and `root`), or as the PEM text itself, which
  * agentgateway does not know but platforms without files need. Output: the PEM text.
  */
-export const pemField = textField('the path of a PEM file', (value) => {
-  const text = value.includes('-----BEGIN ') ? value : textOfFile(value);
-  if (!text.includes('-----BEGIN ')) throw new FieldError(`"${value.slice(0, 200)}" holds no PEM: no "-----BEGIN …" line in it`);
-  return text;
-});
+export const pemField = textField(
+  'the path of a PEM file',
+  (value) => {
+    const text = value.includes('-----BEGIN ') ? value : textOfFile(value);
+    if (!text.includes('-----BEGIN '))
+      throw new FieldError(`"${value.slice(0, 200)}" holds no PEM: no "-----BEGIN …" line in it`);
+    return text;
+  },
+  'PEM file',
+);
