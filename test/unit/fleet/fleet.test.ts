@@ -590,6 +590,18 @@ describe('models of a box', () => {
     expect(herd.isResident(attic, 'gemma3:270m')).toBeUndefined();
   });
 
+  it('are told to be in the cloud when the box says so', async () => {
+    const world = createWorld();
+    const script = healthyBox([]);
+    script.answers['/api/tags'] = {
+      models: [modelItem('near:1b'), { ...modelItem('far:1b'), remote_model: 'x', remote_host: 'https://ollama.com' }],
+    };
+    const herd = herdOf(world, [attic], [script]);
+    expect(herd.isRemote(attic, 'far:1b')).toBe(false);
+    await timed(world, herd.learn());
+    expect([herd.isRemote(attic, 'FAR:1b'), herd.isRemote(attic, 'near:1b')]).toEqual([true, false]);
+  });
+
   it('are looked for in memory now when asked to', async () => {
     const world = createWorld();
     const script = healthyBox([
