@@ -7,9 +7,10 @@
  * error becomes a response where it is thrown. So a 401 carries CORS headers, and the one list of policies orders both ways.
  */
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { type AnswerTools, answerBackend } from './answers/answer.ts';
+import { answerBackend } from './answers/answer.ts';
 import { respondToError } from './answers/error.ts';
 import { createExchange, type ExchangeScope } from './answers/open-exchange.ts';
+import type { AnswerTools } from './answers/tools.ts';
 import type { BindPlan, ListenerPlan, Plan } from './compile/plan.ts';
 import { GatewayError } from './errors.ts';
 import type { GatewayEnv } from './exchange.ts';
@@ -31,6 +32,7 @@ type Step = (c: Context<GatewayEnv>) => Response | Promise<Response>;
 export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): Gateway {
   const binds = new Map(plan.binds.map((bind) => [bind.port, bind]));
   const firstBind = plan.binds[0];
+  const { hasBackground } = tools.platform;
   let isDraining = false;
 
   const walk: Step = (c) => {
@@ -60,6 +62,9 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
 
   return {
     fetch(request, peer) {
+      // Where nothing runs between requests, they carry the probes that are due.
+      const probes = hasBackground ? undefined : tools.fleet.catchUp();
+      if (probes !== undefined) peer.waitUntil(probes);
       const exchange = createExchange(request, peer, tools);
       return tools.exchanges.close(exchange, app.fetch(request, exchange));
     },

@@ -1,30 +1,15 @@
 /** What a matched route answers: one file per kind of request, chosen here by the route's backend and the path. */
-import type { AttemptTools } from '../backends/attempts.ts';
-import { hasPassed } from '../backends/outgoing.ts';
+import { hasPassed, instanceHeader } from '../backends/outgoing.ts';
 import type { AiBackend, Backend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
-import type { Herd } from '../fleet/fleet.ts';
-import type { BodyBudget, BodyLimits } from '../protocols/decode.ts';
 import { protocolOfRouteType, verdictOf } from '../protocols/index.ts';
-import type { IdleWatch } from '../streams/idle.ts';
 import { answerCount } from './count.ts';
 import { answerInference } from './inference.ts';
 import { answerList, answerModel } from './lists.ts';
 import { answerManagement } from './management.ts';
-import type { Exchanges } from './open-exchange.ts';
 import { answerPassthrough } from './passthrough.ts';
-
-export interface AnswerTools extends AttemptTools {
-  readonly fleet: Herd;
-  readonly exchanges: Exchanges;
-  readonly idle: IdleWatch;
-  readonly budget: BodyBudget;
-  readonly limits: BodyLimits & { readonly allowCloudModels: boolean };
-  readonly random: () => number;
-  /** Whether the built-in demo box may answer while no real one does. */
-  readonly hasDemo: boolean;
-}
+import type { AnswerTools } from './tools.ts';
 
 export function answerBackend(exchange: Exchange, backend: Backend, tools: AnswerTools): Response | Promise<Response> {
   switch (backend.kind) {
@@ -50,9 +35,7 @@ function choose(choices: readonly { readonly weight: number; readonly backend: B
 }
 
 function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Response | Promise<Response> {
-  if (hasPassed(exchange.request, tools.instanceId)) {
-    throw new GatewayError('loop_detected', 'this request has passed this Corral before: a box that it names is Corral itself');
-  }
+  if (hasPassed(exchange.request, tools.instanceId)) return answerLoop(exchange, tools.instanceId);
   const path = ai.pathOf(exchange);
   const type = ai.routeTypeOf(path);
   // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
@@ -103,6 +86,16 @@ function answerProtocol(
     case 'management':
       return answerManagement(exchange, protocol.path, ai, tools);
   }
+}
+
+/** A box that names this Corral is refused; its probe learns so from the header (design decision 17). */
+function answerLoop({ method, path }: Exchange, instanceId: string): Response {
+  if (path === '/api/version' && method === 'GET') {
+    return new Response('{"version":"corral"}', {
+      headers: { 'content-type': 'application/json', [instanceHeader]: instanceId },
+    });
+  }
+  throw new GatewayError('loop_detected', 'this request has passed this Corral before: a box that it names is Corral itself');
 }
 
 function unknownPathMessage(method: string, path: string): string {

@@ -3,8 +3,8 @@ import type { AiBackend } from '../backends/target.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
 import { countTokensAnswer } from '../protocols/count-tokens.ts';
 import { decodeCall, readInflatedBody } from '../protocols/decode.ts';
-import type { AnswerTools } from './answer.ts';
 import { answerInference } from './inference.ts';
+import type { AnswerTools } from './tools.ts';
 
 export async function answerCount(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {
   const hasBox = ai.targets.some((target) => tools.fleet.isBox(target.upstream));

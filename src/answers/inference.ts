@@ -8,9 +8,9 @@ import type { Call, Exchange, Protocol } from '../exchange.ts';
 import { isCloudModel, isModelAllowed } from '../fields/model-name.ts';
 import { answerDemo, isDemoModel } from '../fleet/demo.ts';
 import { decodeCall, readInflatedBody } from '../protocols/decode.ts';
-import type { AnswerTools } from './answer.ts';
 import { respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
+import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
 import { isDemoOpen } from './visible-models.ts';
 

@@ -5,8 +5,8 @@ import type { Exchange, KnownModel, Protocol } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import { missingModelAdvice, wordsOf } from '../fleet/advice.ts';
 import { anthropicModel, anthropicModels, ollamaPs, ollamaTags, openaiModel, openaiModels } from '../protocols/model-lists.ts';
-import type { AnswerTools } from './answer.ts';
 import { answerPassthrough } from './passthrough.ts';
+import type { AnswerTools } from './tools.ts';
 import { boxesOf, type VisibleModels, visibilityOf, visibleModels } from './visible-models.ts';
 
 export async function answerList(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {

@@ -2,8 +2,8 @@
 import type { AiBackend, Target } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import type { AnswerTools } from './answer.ts';
 import { answerPassthrough } from './passthrough.ts';
+import type { AnswerTools } from './tools.ts';
 
 /** Names the box on a herd. */
 const boxHeader = 'x-corral-box';

@@ -6,9 +6,9 @@ import type { Target } from '../backends/target.ts';
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { readBody } from '../protocols/decode.ts';
-import type { AnswerTools } from './answer.ts';
 import { respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
+import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
 
 export async function answerPassthrough(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {

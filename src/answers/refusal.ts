@@ -16,8 +16,8 @@ import {
   outOfMemoryAdvice,
   wordsOf,
 } from '../fleet/advice.ts';
-import type { AnswerTools } from './answer.ts';
 import { addWarnings } from './relay.ts';
+import type { AnswerTools } from './tools.ts';
 import { visibilityOf } from './visible-models.ts';
 
 export function respondWithRefusal(exchange: Exchange, candidate: Candidate, refusal: Refusal, tools: AnswerTools): Response {

@@ -6,7 +6,7 @@ import { addWarning, type Call, type Exchange, type Outcome, type Protocol } fro
 import { slowWarning } from '../fleet/advice.ts';
 import type { Tap } from '../platform.ts';
 import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
-import type { AnswerTools } from './answer.ts';
+import type { AnswerTools } from './tools.ts';
 
 const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
   completed: 'completed',

@@ -4,7 +4,7 @@ import type { Exchange, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel, isCloudModel, isModelAllowed } from '../fields/model-name.ts';
 import { demoModel } from '../fleet/demo.ts';
 import type { ExtraModel } from '../protocols/model-lists.ts';
-import type { AnswerTools } from './answer.ts';
+import type { AnswerTools } from './tools.ts';
 
 export interface VisibleModels {
   readonly models: readonly KnownModel[];

@@ -43,6 +43,9 @@ const neverToBoxesPrefixes = ['sec-', 'x-forwarded-', 'cf-', 'x-corral-'];
 /** Marks requests with the Corrals they have passed: how a box that is really Corral itself is recognised. */
 export const viaHeader = 'x-corral-via';
 
+/** Says in an answer which Corral gave it. */
+export const instanceHeader = 'x-corral-instance';
+
 export interface OutgoingOptions {
   readonly isBox: boolean;
   readonly path: string;

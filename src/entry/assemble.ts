@@ -1,7 +1,10 @@
 /** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
-import type { AnswerTools } from '../answers/answer.ts';
+
 import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
+import type { AnswerTools } from '../answers/tools.ts';
+import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
+import type { Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
@@ -26,7 +29,9 @@ export function assembleGateway(plan: CompiledPlan, settings: Settings, platform
   } = plan.settings;
   // Tells Corral's own answers from a box's, and is no secret.
   const instanceId = crypto.randomUUID().slice(0, 8);
-  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor: plan.headersFor, probeIntervalMs });
+  // A probe that comes back here is known by its mark: then the box is this Corral itself.
+  const headersFor = (upstream: Upstream) => ({ ...plan.headersFor(upstream), [viaHeader]: instanceId });
+  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor, probeIntervalMs });
   const heldLoads = createHeldLoads({ fleet: herd, clock, loadTimeoutMs });
   const tools: AnswerTools & ExchangeScope = {
     platform,

@@ -100,7 +100,7 @@ describe('layers', () => {
   });
 
   it('names a runtime only where a runtime is served', () => {
-    const names = /from\s+['"](node:|bun|cloudflare:|undici|@hono\/node-server)|\b(Bun|Deno|process)\.[a-zA-Z]/;
+    const names = /from\s+['"](node:|bun|cloudflare:|undici|@hono\/node-server)|(?<![/.])\b(Bun|Deno|process)\.[a-zA-Z]/;
     const wrong = files
       .filter((file) => !runtimeRooms.has(file.room))
       .filter((file) => names.test(file.text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')))
