@@ -15,7 +15,7 @@ export function boxLines(boxes: readonly BoxReport[]): string[] {
 const shownModels = 5;
 
 function stateOf({ isAlive, isBox, version, models, why, mend }: BoxReport): string {
-  const trouble = why === undefined ? undefined : `${why}${mend === undefined ? '' : `. ${mend}`}`;
+  const trouble = why === undefined ? undefined : `${why}${mend === undefined ? '' : ` ${mend}`}`;
   if (isAlive === undefined) return 'has not answered yet';
   if (!isAlive) return trouble ?? 'does not answer';
   const kind = isBox ? `Ollama ${version ?? 'of unknown version'}` : 'OpenAI-compatible';

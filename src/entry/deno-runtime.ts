@@ -31,4 +31,4 @@ export interface DenoRuntime {
   exit(code: number): never;
 }
 
-export const deno = (globalThis as unknown as { Deno: DenoRuntime }).Deno;
+export const deno: DenoRuntime = (globalThis as unknown as { Deno: DenoRuntime }).Deno;

@@ -43,11 +43,11 @@ function refusalOf({
  * `CF-Connecting-IP` is written by Cloudflare's edge, and by anybody on a bare workerd or under `wrangler dev`. So it is good
  * for the log, but never proves that a client sits on this machine: on the edge nobody does.
  */
-export function workersPeer(request: Request, execution: ExecutionContext): Peer {
+export function workersPeer(port: number | undefined, request: Request, execution: ExecutionContext): Peer {
   const claimed = request.headers.get('cf-connecting-ip') ?? undefined;
   const address = claimed === undefined || !/^[0-9a-f.:]{2,45}$/i.test(claimed) || isLoopback(claimed) ? undefined : claimed;
   return {
-    port: undefined,
+    port,
     address: () => address,
     onGone: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
     waitUntil: (work) => execution.waitUntil(work.catch(ignore)),

@@ -1,0 +1,111 @@
+/**
+ * Corral as a Cloudflare Worker. An isolate opens its gateway with the first request, because only requests bring `env`, and
+ * keeps it. Configuration in KV is looked at again every minute, behind the answer to a request.
+ */
+import bundled from '../../config/gateway.yaml';
+import { createAdmin } from '../admin/index.ts';
+import { readinessOf } from '../admin/readiness.ts';
+import { onlyPortOf } from './one-door.ts';
+import { type Opened, openGateway } from './open.ts';
+import { storedConfig, type WorkersEnv, workersSettings } from './workers-config.ts';
+import { createWorkersPlatform, type ExecutionContext, workersPeer } from './workers-platform.ts';
+
+/** So long a changed KV entry may take to be seen, beside KV's own minute. */
+const rereadMs = 60_000;
+const adminPath = '/_corral';
+
+const platform = createWorkersPlatform();
+
+type AdminApp = ReturnType<typeof createAdmin>;
+type Isolate =
+  | {
+      readonly isOpen: true;
+      readonly opened: Opened;
+      readonly bindPort: number | undefined;
+      readonly admin: AdminApp;
+      readonly text: string | undefined;
+    }
+  | { readonly isOpen: false; readonly count: number; readonly text: string | undefined };
+
+let isolate: Isolate | undefined;
+let opening: Promise<Isolate> | undefined;
+let lookedMs = 0;
+
+export default {
+  async fetch(request: Request, env: WorkersEnv, execution: ExecutionContext): Promise<Response> {
+    const current = isolate ?? (await openOnce(env));
+    if (Date.now() - lookedMs > rereadMs) execution.waitUntil(reread(env));
+    if (!current.isOpen) return unusable(current.count);
+    const { opened, bindPort, admin } = current;
+    const peer = workersPeer(bindPort, request, execution);
+    const due = opened.herd.catchUp();
+    const { url } = request;
+    if (url.startsWith(adminPath, url.indexOf('/', url.indexOf('//') + 2))) {
+      await due;
+      return admin.fetch(request, { peer });
+    }
+    if (due !== undefined) execution.waitUntil(due);
+    return opened.gateway.fetch(request, peer);
+  },
+};
+
+/** Requests that come while the first one opens the gateway wait for the same opening. */
+function openOnce(env: WorkersEnv): Promise<Isolate> {
+  opening ??= storedConfig(env)
+    .then((stored) => openIsolate(env, stored))
+    .then((opened) => {
+      isolate = opened;
+      return opened;
+    })
+    .finally(() => {
+      opening = undefined;
+    });
+  return opening;
+}
+
+async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise<Isolate> {
+  lookedMs = Date.now();
+  const failed = (problems: readonly string[]): Isolate => {
+    for (const problem of problems) platform.report('error', problem);
+    return { isOpen: false, count: problems.length, text: stored };
+  };
+  const told = workersSettings(env, stored, bundled);
+  if (!told.ok) return failed(told.problems);
+  const result = await openGateway(told.settings, platform);
+  if (!result.ok) return failed(result.problems);
+  const { opened } = result;
+  const chosen = onlyPortOf(opened.ports, told.settings.env('CORRAL_BIND'), 'a Worker');
+  if (!chosen.ok) return failed([chosen.problem]);
+  for (const warning of opened.warnings) platform.report('warn', warning);
+  const admin = createAdmin({
+    basePath: adminPath,
+    adminToken: told.settings.adminToken,
+    isLoopback: false,
+    anyHost: true,
+    readiness: () => readinessOf(opened.herd.describe(), false),
+  });
+  return { isOpen: true, opened, bindPort: chosen.port, admin, text: stored };
+}
+
+/** A changed entry takes effect; one that cannot be used is reported, and what runs goes on. */
+async function reread(env: WorkersEnv): Promise<void> {
+  lookedMs = Date.now();
+  const stored = await storedConfig(env);
+  if (isolate === undefined || stored === isolate.text) return;
+  const next = await openIsolate(env, stored);
+  if (!next.isOpen && isolate.isOpen) {
+    isolate = { ...isolate, text: stored };
+    return;
+  }
+  if (isolate.isOpen) isolate.opened.herd.stop();
+  isolate = next;
+}
+
+/** The problems themselves may name hosts and files: they are in the log, not for whoever asks. */
+function unusable(count: number): Response {
+  const message = `Corral's configuration has ${count} ${count === 1 ? 'error' : 'errors'}; the log lists them (wrangler tail)`;
+  return new Response(JSON.stringify({ error: { message, type: 'server_error' } }), {
+    status: 503,
+    headers: { 'content-type': 'application/json' },
+  });
+}
