@@ -81,6 +81,7 @@ function countsIn(text: string): Record<string, unknown> {
   for (const [, name = '', digits] of text.matchAll(/(?<!\\)"(prompt_eval_count|eval_count)":\s*(\d{1,15})/g)) {
     found[name] = Number(digits);
   }
+  if (/(?<!\\)"done":\s*true/.test(text)) found.done = true;
   const model = [...text.matchAll(/(?<!\\)"model":\s*("(?:[^"\\]|\\.){0,400}")/g)].at(-1)?.[1];
   if (model !== undefined) found.model = parsed(model);
   return found;

@@ -7,10 +7,11 @@ import type { StreamEnd, Tap } from '../platform.ts';
 import { Carry, joined } from './carry.ts';
 import type { FrameSplitter, Framing } from './lines.ts';
 import { ndjson } from './ndjson.ts';
-import { createNeedleSearch, type NeedleSearch } from './needles.ts';
+import { type NeedleSearch, searchOf } from './needles.ts';
 import { brokeOff, noBytes, stoppedShort, type TapListeners, type TapReport } from './report.ts';
 import type { StreamSeen, StreamShape } from './shape.ts';
 import { sse } from './sse.ts';
+import { StreamStory } from './story.ts';
 
 /** A longer frame is passed on unfinished rather than held. No usage-only event is near as long. */
 const maxHeldBytes = 16_384;
@@ -29,7 +30,7 @@ export interface EventTapOptions extends TapListeners {
  * A stream without its terminator is broken, even where the connection ended cleanly: that is how a crashed runner looks on /v1
  * (Ollama middleware/openai.go). The client then gets `errorEvent`, never an invented terminator, and the answer ends cleanly:
  * the error says more than a cut connection, which would often lose it. Where the box told of its failure itself, nothing is
- * added. A terminator that lacks only its line end counts: some servers leave that out.
+ * added. A last frame that lacks only its line end, as some servers leave it, counts and gets one.
  */
 export function createEventTap(options: EventTapOptions): Tap {
   return new EventTap(options);
@@ -37,10 +38,10 @@ export function createEventTap(options: EventTapOptions): Tap {
 
 class EventTap implements Tap {
   readonly #options: EventTapOptions;
-  readonly #shape: StreamShape;
   readonly #framing: Framing;
   readonly #splitter: FrameSplitter;
   readonly #isTelling: NeedleSearch;
+  readonly #story: StreamStory;
   /** What came of the frame that is not finished. */
   readonly #carry = new Carry(maxFrameBytes);
   /** Nothing of that frame was sent yet. */
@@ -48,16 +49,13 @@ class EventTap implements Tap {
   #bytes = 0;
   #hasBegun = false;
   #isOver = false;
-  #isTerminated = false;
-  #events = 0;
-  #known: { usage?: TapReport['usage']; failed?: string; model?: string; answerId?: string } = {};
 
   constructor(options: EventTapOptions) {
     this.#options = options;
-    this.#shape = options.shape;
     this.#framing = options.shape.framing === 'sse' ? sse : ndjson;
     this.#splitter = this.#framing.createSplitter();
-    this.#isTelling = searchOf(options.shape);
+    this.#isTelling = searchOf(options.shape.telling);
+    this.#story = new StreamStory(options.shape);
   }
 
   push(chunk: Uint8Array): Uint8Array {
@@ -111,29 +109,28 @@ class EventTap implements Tap {
           passedTo = to;
         }
       } else {
+        const heldBytes = this.#carry.length;
         this.#carry.append(chunk.subarray(from, to));
         const isUsageOnly = this.#read(this.#carry.bytes, 0, this.#carry.length);
-        if (this.#isHeld) {
-          if (!isUsageOnly) sent.push(this.#carry.bytes.slice());
-          passedTo = to;
-        }
+        if (this.#isHeld && isUsageOnly) passedTo = to;
+        else if (this.#isHeld) sent.push(this.#carry.bytes.slice(0, heldBytes));
         this.#carry.clear();
       }
       from = to;
     }
     if (from < chunk.length) {
-      if (this.#carry.length === 0) this.#isHeld = true;
+      const heldBytes = this.#carry.length;
+      if (heldBytes === 0) this.#isHeld = true;
       this.#carry.append(chunk.subarray(from));
-      if (this.#isHeld) {
+      if (this.#isHeld && this.#carry.length > maxHeldBytes) {
+        this.#isHeld = false;
+        sent.push(this.#carry.bytes.slice(0, heldBytes));
+      } else if (this.#isHeld) {
         sent.push(chunk.subarray(passedTo, from));
         passedTo = chunk.length;
-        if (this.#carry.length > maxHeldBytes) {
-          sent.push(this.#carry.bytes.slice());
-          this.#isHeld = false;
-        }
       }
     }
-    if (passedTo === 0) return chunk;
+    if (passedTo === 0 && sent.length === 0) return chunk;
     sent.push(chunk.subarray(passedTo));
     return joined(sent);
   }
@@ -141,38 +138,26 @@ class EventTap implements Tap {
   /** Learns from one whole frame. True: it only exists because Corral asked for usage. */
   #read(bytes: Uint8Array, from: number, to: number): boolean {
     if (!this.#isTelling(bytes, from, to)) {
-      if (this.#framing.isEvent(bytes, from, to)) this.#events++;
+      if (this.#framing.isEvent(bytes, from, to)) this.#story.events++;
       return false;
     }
     const { data, event } = this.#framing.read(bytes.subarray(from, to));
-    return data !== undefined && this.#learn(data, event);
-  }
-
-  #learn(data: string, event: string | undefined): boolean {
-    const isTerminator = this.#shape.isTerminator(data, event);
-    if (isTerminator) this.#isTerminated = true;
-    const facts = this.#shape.factsOf(data, event);
-    const known = this.#known;
-    if (facts.usage !== undefined) known.usage = facts.usage;
-    if (facts.model !== undefined) known.model = facts.model;
-    if (facts.answerId !== undefined) known.answerId = facts.answerId;
-    if (facts.failed !== undefined) known.failed ??= facts.failed;
-    const isUsageOnly = facts.isUsageOnly === true;
-    if (!isTerminator && !isUsageOnly && facts.usage === undefined && facts.failed === undefined) this.#events++;
-    return isUsageOnly;
+    return data !== undefined && this.#story.learn(data, event);
   }
 
   #close(failure: string, cause: unknown): StreamEnd {
     if (this.#isOver) return { bytes: noBytes, complete: true };
+    const wasEnded = this.#story.isEnded;
     this.#readUnfinished();
-    let last = this.#isHeld ? this.#carry.bytes.slice() : noBytes;
-    const isExplained = this.#isTerminated || this.#known.failed !== undefined;
-    if (!isExplained) {
+    const held = this.#isHeld ? this.#carry.bytes.slice() : noBytes;
+    const closing = this.#carry.length === 0 ? '' : this.#framing.closingOf(this.#carry.bytes);
+    let last: Uint8Array = held;
+    if (!this.#story.isEnded) {
       // A held half frame is left out: at the end of a stream no client would act upon it.
-      const closing = this.#isHeld || this.#carry.length === 0 ? '' : this.#framing.closingOf(this.#carry.bytes);
-      const { answerId, model } = this.#known;
-      const error = this.#options.errorEvent(failure, { answerId, model, events: this.#events });
-      last = new TextEncoder().encode(closing + error);
+      const error = this.#options.errorEvent(failure, this.#story.seen());
+      last = encoder.encode(this.#isHeld ? error : closing + error);
+    } else if (!wasEnded) {
+      last = joined([held, encoder.encode(closing)]);
     }
     this.#bytes += last.length;
     this.#report('broken', failure, cause);
@@ -184,38 +169,17 @@ class EventTap implements Tap {
     if (this.#carry.length === 0 || !this.#isTelling(this.#carry.bytes, 0, this.#carry.length)) return;
     const { data, event } = this.#framing.read(this.#carry.bytes);
     if (data === undefined || data === '' || (data.startsWith('{') && !isJson(data))) return;
-    if (this.#learn(data, event) && this.#isHeld) this.#carry.clear();
+    if (this.#story.learn(data, event) && this.#isHeld) this.#carry.clear();
   }
 
-  /** `how` and `failure` stand unless the stream itself said how it ended. */
   #report(how: TapReport['how'], failure: string | undefined, cause: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { usage, model, failed } = this.#known;
-    const ending = failed !== undefined ? 'broken' : this.#isTerminated ? 'completed' : how;
-    const reason = failed ?? (ending === 'broken' ? failure : undefined);
-    this.#options.onEnd({
-      how: ending,
-      bytes: this.#bytes,
-      events: this.#events,
-      ...(usage !== undefined && { usage }),
-      ...(model !== undefined && { model }),
-      ...(reason !== undefined && { failure: reason }),
-      ...(cause !== undefined && { cause }),
-    });
+    this.#options.onEnd(this.#story.report(how, failure, cause, this.#bytes));
   }
 }
 
-/** One search per shape, made once: shapes live as long as the process. */
-function searchOf(shape: StreamShape): NeedleSearch {
-  const known = searches.get(shape);
-  if (known !== undefined) return known;
-  const search = createNeedleSearch(shape.telling);
-  searches.set(shape, search);
-  return search;
-}
-
-const searches = new WeakMap<StreamShape, NeedleSearch>();
+const encoder = new TextEncoder();
 
 function isJson(text: string): boolean {
   try {

@@ -44,3 +44,14 @@ function standsAt(bytes: Uint8Array, from: number, pattern: Uint8Array): boolean
   }
   return true;
 }
+
+const searches = new WeakMap<readonly string[], NeedleSearch>();
+
+/** The search for a list that lives as long as the process: made once. */
+export function searchOf(needles: readonly string[]): NeedleSearch {
+  const known = searches.get(needles);
+  if (known !== undefined) return known;
+  const search = createNeedleSearch(needles);
+  searches.set(needles, search);
+  return search;
+}
