@@ -2,16 +2,9 @@
  * What must fit together across the file (agentgateway types/local.rs). The checks look at the values as they stand in the
  * YAML, so that a wrong type in one place does not hide a wrong name in another: all errors come at once.
  */
-import { compileModelPattern } from '../fields/model-name.ts';
-import { FieldError } from '../fields/text-field.ts';
-import { nearestOf, type YamlPath } from './diagnostic.ts';
-
-export interface CheckReport {
-  error(path: YamlPath, message: string): void;
-  warn(path: YamlPath, message: string): void;
-}
-
-type Keys = Readonly<Record<string, unknown>>;
+import { type CheckReport, checkRepeated, type Keys, keysOf, listOf, namesOf, textOf, unknownName } from './check-report.ts';
+import { checkModels } from './checks-llm.ts';
+import type { YamlPath } from './diagnostic.ts';
 
 export function checkWhole(config: unknown, report: CheckReport): void {
   const whole = keysOf(config);
@@ -75,12 +68,6 @@ function checkGateways(whole: Keys, report: CheckReport): void {
 
 function listenerNames(listeners: readonly unknown[]): string[] {
   return listeners.map((listener, index) => textOf(keysOf(listener).name) ?? `listener${index}`);
-}
-
-function checkRepeated(path: YamlPath, names: readonly string[], report: CheckReport): void {
-  for (const [index, name] of names.entries()) {
-    if (names.indexOf(name) < index) report.error([...path, index, 'name'], `the name "${name}" stands here twice`);
-  }
 }
 
 /** `gateways:` of routes and of llm. */
@@ -165,117 +152,4 @@ function checkMatch(path: YamlPath, match: Keys, report: CheckReport): void {
   const method = textOf(match.method);
   if (method !== undefined && method !== method.toUpperCase())
     report.warn([...path, 'method'], 'this never matches: methods are written in capitals');
-}
-
-function checkModels(whole: Keys, report: CheckReport): void {
-  const llm = keysOf(whole.llm);
-  const providers = listOf(llm.providers).map(keysOf);
-  const providerNames = providers.map(({ name }) => textOf(name) ?? '');
-  checkRepeated(['llm', 'providers'], providerNames, report);
-  for (const [index, provider] of providers.entries()) {
-    const path: YamlPath = ['llm', 'providers', index];
-    if (referenceOf(provider) !== undefined)
-      report.error([...path, 'provider'], 'a provider of llm.providers cannot refer to another one');
-    checkCustom(path, provider, report);
-  }
-  const models = listOf(llm.models).map(keysOf);
-  checkRepeatedIds(models, report);
-  for (const [index, model] of models.entries()) {
-    const path: YamlPath = ['llm', 'models', index];
-    checkCustom(path, model, report);
-    checkReference(path, model, providerNames, report);
-  }
-  checkVirtualModels(llm, models, report);
-}
-
-function checkRepeatedIds(models: readonly Keys[], report: CheckReport): void {
-  const ids = models.map(({ id }) => textOf(id));
-  for (const [index, id] of ids.entries()) {
-    if (id !== undefined && ids.indexOf(id) < index)
-      report.error(['llm', 'models', index, 'id'], `the id "${id}" stands here twice`);
-  }
-}
-
-function referenceOf({ provider }: Keys): string | undefined {
-  return textOf(keysOf(provider).reference);
-}
-
-function checkCustom(path: YamlPath, { provider, params }: Keys, report: CheckReport): void {
-  if (keysOf(provider).custom === undefined) return;
-  const { baseUrl, hostOverride } = keysOf(params);
-  if (baseUrl === undefined && hostOverride === undefined)
-    report.error([...path, 'provider'], 'a custom provider needs an address in params.baseUrl');
-}
-
-function checkReference(path: YamlPath, model: Keys, providerNames: readonly string[], report: CheckReport): void {
-  const reference = referenceOf(model);
-  if (reference === undefined) return;
-  if (!providerNames.includes(reference)) {
-    report.error([...path, 'provider', 'reference'], unknownName('entry of llm.providers', reference, providerNames));
-  }
-  for (const key of Object.keys(keysOf(model.params))) {
-    if (key !== 'model')
-      report.error(
-        [...path, 'params', key],
-        'a model that refers to a provider can set params.model only; the rest belongs to the provider',
-      );
-  }
-}
-
-function checkVirtualModels(llm: Keys, models: readonly Keys[], report: CheckReport): void {
-  const virtuals = listOf(llm.virtualModels).map(keysOf);
-  checkRepeated(
-    ['llm', 'virtualModels'],
-    virtuals.map(({ name }) => textOf(name) ?? ''),
-    report,
-  );
-  const names = models.flatMap(({ name }) => textOf(name) ?? []);
-  const patterns = names.flatMap(patternsOf);
-  for (const [index, { routing }] of virtuals.entries()) {
-    for (const kind of ['weighted', 'failover']) {
-      for (const [target, value] of listOf(keysOf(keysOf(routing)[kind]).targets).entries()) {
-        const model = textOf(keysOf(value).model);
-        if (model === undefined || patterns.some((pattern) => pattern.matches(model))) continue;
-        report.error(
-          ['llm', 'virtualModels', index, 'routing', kind, 'targets', target, 'model'],
-          `virtual model target ${model} does not match any llm.models entry${suggestion(model, names)}`,
-        );
-      }
-    }
-  }
-}
-
-/** A pattern that is wrong has its own message from the schema. */
-function patternsOf(name: string) {
-  try {
-    return [compileModelPattern(name)];
-  } catch (thrown) {
-    if (thrown instanceof FieldError) return [];
-    throw thrown;
-  }
-}
-
-function unknownName(what: string, name: string, known: readonly string[]): string {
-  return `there is no ${what} named "${name}"${suggestion(name, known)}`;
-}
-
-function suggestion(name: string, known: readonly string[]): string {
-  const nearest = nearestOf(name, known);
-  return nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-}
-
-function keysOf(value: unknown): Keys {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Keys) : {};
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function namesOf(value: unknown): string[] {
-  return typeof value === 'string' ? [value] : listOf(value).filter((name) => typeof name === 'string');
 }

@@ -1,19 +1,7 @@
 /** A YAML (or JSON) text as values, each of which knows where it stands. */
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type ParsedNode,
-  parseDocument,
-  Scalar,
-  visit,
-  type YAMLParseError,
-} from 'yaml';
+import { type Document, LineCounter, type Node, type ParsedNode, parseDocument, Scalar, visit, type YAMLParseError } from 'yaml';
 import { type Position, type YamlPath, yamlPathOf } from './diagnostic.ts';
+import { keyNameOf, locateIn, offsetOfNode, pathOf } from './document-places.ts';
 import { markReferences } from './expand.ts';
 
 export interface Problem {
@@ -146,27 +134,6 @@ function repeatedKeys(document: Document): Problem[] {
   return problems;
 }
 
-/** The path of a node, from the nodes above it as `visit` hands them over. */
-function pathOf(ancestors: readonly unknown[], node: unknown): YamlPath {
-  const path: (string | number)[] = [];
-  for (const [index, parent] of ancestors.entries()) {
-    const child = ancestors[index + 1] ?? node;
-    if (isSeq(parent)) path.push(parent.items.indexOf(child));
-    else if (isMap(parent)) path.push(keyNameOf(parent.items.find((pair) => pair === child)?.key));
-  }
-  return path;
-}
-
-function keyNameOf(key: unknown): string {
-  return isScalar(key) ? String(key.value) : String(key);
-}
-
-function offsetOfNode(node: unknown): number | undefined {
-  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
-    ? Number(node.range[0])
-    : undefined;
-}
-
 function brokenDocument(problems: readonly Problem[], lines: LineCounter): ConfigDocument {
   return {
     value: undefined,
@@ -211,37 +178,4 @@ function readableDocument(
     },
     reread: read,
   };
-}
-
-interface Location {
-  /** Whether the whole path exists. */
-  readonly found: boolean;
-  /** Offsets of the deepest part that does. */
-  readonly key: number | undefined;
-  readonly node: number | undefined;
-  readonly isEmpty: boolean;
-  readonly scalar: Scalar | undefined;
-}
-
-function locateIn(document: Document, path: YamlPath): Location {
-  let node: unknown = document.contents;
-  let key: number | undefined;
-  let found = true;
-  for (const step of path) {
-    const holder = resolved(document, node);
-    const pair = isMap(holder) ? holder.items.find((item) => keyNameOf(item.key) === String(step)) : undefined;
-    const item = isSeq(holder) && typeof step === 'number' ? holder.items[step] : undefined;
-    if (pair === undefined && item === undefined) {
-      found = false;
-      break;
-    }
-    key = pair === undefined ? undefined : offsetOfNode(pair.key);
-    node = pair === undefined ? item : pair.value;
-  }
-  const scalar = isScalar(node) ? node : undefined;
-  return { found, key, node: offsetOfNode(node), isEmpty: scalar?.value === null || node === null, scalar };
-}
-
-function resolved(document: Document, node: unknown): unknown {
-  return isAlias(node) ? node.resolve(document) : node;
 }

@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { nearestOf, type YamlPath } from './diagnostic.ts';
 import { refusalOf } from './known-keys.ts';
+import { placesOf } from './policy-map.ts';
 import { keysAt } from './schema-walk.ts';
 
 const typeWords: Readonly<Record<string, string>> = {
@@ -49,6 +50,8 @@ export interface Finding {
   readonly message: string;
   /** `key`: the key itself is wrong, not its value. */
   readonly about: 'key' | 'value';
+  /** True: the key means something, only not here or not yet. */
+  readonly isRefused?: boolean;
   /** A key that was probably meant where an unknown one stands. */
   readonly meant?: string | undefined;
   /** True when a text was expected. */
@@ -65,12 +68,17 @@ export function findingsOf(
   const meant = new Set(
     findings.flatMap(({ path, meant: key }) => (key === undefined ? [] : [keyOf([...path.slice(0, -1), key])])),
   );
+  const withRefusedKeys = new Set(
+    findings.flatMap(({ path, isRefused }) => (isRefused === true ? [keyOf(path.slice(0, -1))] : [])),
+  );
   const withUnknownKeys = new Set(findings.flatMap(({ path, about }) => (about === 'key' ? [keyOf(path.slice(0, -1))] : [])));
   return findings.filter(({ path, about }) => {
     if (about === 'key') return true;
-    // `prt: 3000` is one mistake, not an unknown key and a missing one; `{openai: {}}` is not also "no provider".
+    // `prt: 3000` is one mistake, not an unknown key and a missing one; `{openai: {}}` is not also "no provider"; and
+    // who writes `auth: {gcp: …}` does not also forget the key.
     const isMissing = valueAt(path) === undefined;
-    return !(isMissing && meant.has(keyOf(path))) && !withUnknownKeys.has(keyOf(path));
+    const isExplained = meant.has(keyOf(path)) || withRefusedKeys.has(keyOf(path.slice(0, -1)));
+    return !(isMissing && isExplained) && !withUnknownKeys.has(keyOf(path));
   });
 }
 
@@ -90,6 +98,8 @@ function flatten(
   if ((issue.code === 'invalid_key' || issue.code === 'invalid_element') && issue.issues.length > 0) {
     return issue.issues.flatMap((inner) => flatten(root, { ...inner, path: [] }, path, valueAt));
   }
+  if (issue.code === 'invalid_type' && issue.expected === 'never')
+    return [{ path, message: issue.message, about: 'key', isRefused: true }];
   const wantsText = issue.code === 'invalid_type' && issue.expected === 'string';
   return [{ path, message: withState(issue.message, valueAt(path)), about: 'value', wantsText }];
 }
@@ -130,8 +140,11 @@ function withState(message: string, value: unknown): string {
 function unknownKey(root: z.core.$ZodType, path: YamlPath, key: string): Finding {
   const whole = [...path, key];
   const refusal = refusalOf(path, key);
-  if (refusal !== undefined) return { path: whole, message: refusal, about: 'key' };
+  if (refusal !== undefined) return { path: whole, message: refusal, about: 'key', isRefused: true };
   const known = keysAt(root, path);
+  if (known.includes('policies') && placesOf(key) !== undefined) {
+    return { path: whole, message: 'this is a policy; it stands below "policies"', about: 'key', isRefused: true };
+  }
   const meant = nearestOf(key, known);
   const hint = meant === undefined ? `known here: ${known.slice(0, 30).join(', ')}` : `did you mean "${meant}"?`;
   return { path: whole, message: known.length === 0 ? 'unknown key' : `unknown key; ${hint}`, about: 'key', meant };
