@@ -1,16 +1,15 @@
+import { Admission, nativeJson } from './admission.ts';
 import { type Answer, type BodyPiece, streamAnswer, wholeAnswer } from './answer.ts';
 import { keepAliveMs, limited, nothingAsked } from './asked.ts';
 import { embeddingsBody, inputsOf } from './embeddings.ts';
 import type { Faults } from './faults.ts';
-import { responsesStreamHeaders } from './framing-responses.ts';
 import { crashText, type Generation } from './generation.ts';
-import { GoJsonError, GoObject, goJson, goTypeOf, parseGoJson } from './go-json.ts';
-import { modelOf } from './lists.ts';
-import { canonicalName, capabilitiesOf, defaultTokens, type FakeModel, isCloudName, isEmbedding, isModelName } from './models.ts';
+import { GoObject } from './go-json.ts';
+import { canonicalName, defaultTokens, type FakeModel } from './models.ts';
 import type { ReceivedRequest } from './received.ts';
 import type { ResidentModel, Runners } from './runners.ts';
 import type { Slots } from './slots.ts';
-import { errorBody, type Surface, surfaces, typeComplaint } from './surfaces.ts';
+import { type Surface, surfaces } from './surfaces.ts';
 import { pause, whenAborted } from './writer.ts';
 
 export interface InferenceBox {
@@ -21,8 +20,6 @@ export interface InferenceBox {
   readonly cloud: 'offline' | 'disabled';
   nextSerial(): number;
 }
-
-const native = { 'Content-Type': 'application/json; charset=utf-8' };
 
 /** True for the paths that make a model work. */
 export function isInference(pathname: string): boolean {
@@ -51,6 +48,7 @@ class InferenceRun {
   readonly #faults: Faults;
   readonly #gone: AbortSignal;
   readonly #serial: number;
+  readonly #admission: Admission;
 
   constructor(
     box: InferenceBox,
@@ -67,16 +65,17 @@ class InferenceRun {
     this.#faults = faults;
     this.#gone = gone;
     this.#serial = box.nextSerial();
+    this.#admission = new Admission({ models: box.models, cloud: box.cloud, surface, pathname, serial: this.#serial });
   }
 
   async answer(): Promise<Answer | undefined> {
-    const body = this.#decode();
+    const body = this.#admission.decode(this.#request.bodyBytes.toString('utf8'));
     if (!(body instanceof GoObject)) return body;
-    const model = this.#choose(body);
+    const model = this.#admission.choose(body);
     if ('statusLine' in model) return model;
     const { failWith, busy, hang } = this.#faults;
     if (failWith !== undefined) return wholeAnswer(failWith.status, { 'Content-Type': failWith.contentType }, failWith.body);
-    if (busy) return this.#late(503, 'server busy, please try again.  maximum pending requests exceeded', body);
+    if (busy) return this.#admission.late(503, 'server busy, please try again.  maximum pending requests exceeded', body);
     if (hang === 'inference') {
       await whenAborted(this.#gone);
       return undefined;
@@ -87,100 +86,11 @@ class InferenceRun {
     return this.#generate(model, loaded, body);
   }
 
-  /** Errors before Ollama's handler: middlewares and binding, without a newline. */
-  #early(status: number, message: string): Answer {
-    return wholeAnswer(status, native, errorBody(this.#surface, status, message, this.#serial));
-  }
-
-  /** Errors from the handler: the /v1 writers add a newline and know no charset. */
-  #late(status: number, message: string, body: GoObject): Answer {
-    if (this.#surface.dialect === 'native') return this.#early(status, message);
-    const open = this.#surface.framing?.stream(this.#generation(body, [], 'stop', 0)).headers;
-    const extra =
-      open === responsesStreamHeaders && body.field('stream') === true
-        ? { 'Cache-Control': 'no-cache', Connection: 'keep-alive' }
-        : {};
-    const text = errorBody(this.#surface, status, message, this.#serial);
-    return wholeAnswer(status, { ...extra, 'Content-Type': 'application/json' }, `${text}\n`);
-  }
-
-  #decode(): GoObject | Answer {
-    const surface = this.#surface;
-    try {
-      const value = parseGoJson(this.#request.bodyBytes.toString('utf8'));
-      const body = value === null ? new GoObject() : value;
-      if (!(body instanceof GoObject)) {
-        return this.#early(
-          400,
-          `json: cannot unmarshal ${goTypeOf(body)} into Go value of type ${surface.pkg}.${surface.struct}`,
-        );
-      }
-      const complaint = typeComplaint(surface, body) ?? this.#missing(body);
-      return complaint === undefined ? body : this.#early(400, complaint);
-    } catch (error) {
-      if (!(error instanceof GoJsonError)) throw error;
-      const empty = error.message === 'EOF' && surface.dialect === 'native';
-      return this.#early(400, empty ? 'missing request body' : error.message);
-    }
-  }
-
-  /** What the /v1 middlewares insist on. */
-  #missing(body: GoObject): string | undefined {
-    const messages = body.field('messages');
-    const none = !Array.isArray(messages) || messages.length === 0;
-    if (this.#pathname === '/v1/chat/completions' && none) return "[] is too short - 'messages'";
-    if (this.#pathname === '/v1/embeddings') {
-      const input = body.field('input');
-      if (input === undefined || input === null || (Array.isArray(input) && input.length === 0)) return 'invalid input';
-    }
-    if (this.#surface.dialect !== 'anthropic') return undefined;
-    if (!body.field('model')) return 'model is required';
-    const max = body.field('max_tokens');
-    if (typeof max !== 'number' || max <= 0) return 'max_tokens is required and must be positive';
-    return none ? 'messages is required' : undefined;
-  }
-
-  /** The model, or why it cannot serve. */
-  #choose(body: GoObject): FakeModel | Answer {
-    const asked = body.field('model');
-    const name = typeof asked === 'string' ? asked : '';
-    const { work } = this.#surface;
-    if (isCloudName(name)) return this.#cloud();
-    if (work === 'chat' && name === '') return this.#late(400, 'model is required', body);
-    if (work === 'chat' && !isModelName(name)) return this.#late(400, 'invalid model name', body);
-    // /api/embeddings alone does not fold case (Ollama server/routes.go EmbeddingsHandler).
-    const exact = this.#pathname === '/api/embeddings' && name !== name.toLowerCase();
-    const model = exact ? undefined : modelOf(this.#box.models, name);
-    if (model === undefined) {
-      return this.#late(
-        404,
-        work === 'embed' ? `model ${JSON.stringify(name)} not found, try pulling it first` : `model '${name}' not found`,
-        body,
-      );
-    }
-    if (work !== 'embed' && isEmbedding(model)) return this.#late(400, `${JSON.stringify(name)} does not support ${work}`, body);
-    const tools = body.field('tools');
-    if (Array.isArray(tools) && tools.length > 0 && !capabilitiesOf(model).includes('tools')) {
-      return this.#late(400, `registry.ollama.ai/library/${canonicalName(name)} does not support tools`, body);
-    }
-    if (body.field('think') === true && !capabilitiesOf(model).includes('thinking')) {
-      return this.#late(400, `${JSON.stringify(name)} does not support thinking`, body);
-    }
-    return model;
-  }
-
-  #cloud(): Answer {
-    if (this.#box.cloud === 'disabled')
-      return wholeAnswer(403, native, goJson({ error: 'ollama cloud is disabled: remote model is unavailable' }));
-    const error = `Post "https://ollama.com:443${this.#pathname}?ts=1795369054": dial tcp 127.0.0.1:9: connect: connection refused`;
-    return wholeAnswer(502, native, goJson({ error }));
-  }
-
   async #load(model: FakeModel, body: GoObject): Promise<ResidentModel | Answer | undefined> {
     const key = canonicalName(model.name);
     const { runners } = this.#box;
     if (this.#faults.outOfMemory && !runners.resident.has(key)) {
-      return this.#late(500, 'model requires more system memory (5.3 GiB) than is available (3.9 GiB)', body);
+      return this.#admission.late(500, 'model requires more system memory (5.3 GiB) than is available (3.9 GiB)', body);
     }
     const options = body.field('options');
     const numCtx = options instanceof GoObject ? options.field('num_ctx') : undefined;
@@ -195,9 +105,9 @@ class InferenceRun {
 
   #embed(body: GoObject): Answer {
     const inputs = inputsOf(body, this.#pathname === '/api/embeddings' ? 'prompt' : 'input');
-    if (inputs === undefined) return this.#late(400, 'invalid input type', body);
+    if (inputs === undefined) return this.#admission.late(400, 'invalid input type', body);
     const text = embeddingsBody(this.#pathname, String(body.field('model')), inputs, body);
-    return wholeAnswer(200, this.#surface.dialect === 'native' ? native : { 'Content-Type': 'application/json' }, text);
+    return wholeAnswer(200, this.#surface.dialect === 'native' ? nativeJson : { 'Content-Type': 'application/json' }, text);
   }
 
   async #generate(model: FakeModel, resident: ResidentModel, body: GoObject): Promise<Answer | undefined> {
@@ -225,13 +135,13 @@ class InferenceRun {
     if (unload) this.#box.runners.resident.delete(canonicalName(model.name));
     const silent = { ...this.#generation(body, [], unload ? 'unload' : 'load', 0), promptTokens: 0 };
     const framing = this.#surface.framing;
-    return wholeAnswer(200, framing?.wholeHeaders ?? native, framing?.whole(silent) ?? '');
+    return wholeAnswer(200, framing?.wholeHeaders ?? nativeJson, framing?.whole(silent) ?? '');
   }
 
   async #whole(generation: Generation, body: GoObject): Promise<Answer> {
     await pause(generation.tokens.length * this.#tokenMs(), this.#gone);
     const framing = this.#surface.framing;
-    if (this.#faults.crashAfterTokens !== undefined || framing === undefined) return this.#late(500, crashText, body);
+    if (this.#faults.crashAfterTokens !== undefined || framing === undefined) return this.#admission.late(500, crashText, body);
     return wholeAnswer(200, framing.wholeHeaders, framing.whole(generation));
   }
 

@@ -101,6 +101,11 @@ export class Runners {
     });
   }
 
+  /** Drops models from memory. */
+  forget(isGone: (key: string) => boolean): void {
+    for (const key of [...this.resident.keys()]) if (isGone(key)) this.resident.delete(key);
+  }
+
   /** The items of `/api/ps`, latest expiry first. */
   listed(): ResidentModel[] {
     return [...this.resident.values()].sort((a, b) => b.expiresAt - a.expiresAt);

@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { clearTimeout, setTimeout } from 'node:timers';
 import { type Answer, wholeAnswer, withHeaders } from './answer.ts';
 import { type ClosedPort, holdPort, listen } from './closed-port.ts';
+import type { FakeOllama, FakeOllamaOptions } from './fake-box.ts';
 import { type Faults, noFaults, spoiled } from './faults.ts';
 import { guard } from './guard.ts';
+import { missingHost, readBody, refuseMalformed } from './http-edge.ts';
+import { Inbox } from './inbox.ts';
 import { infer, isInference } from './inference.ts';
 import { listAnswer } from './lists.ts';
 import { canonicalName, type FakeModel } from './models.ts';
@@ -15,56 +17,6 @@ import { Runners } from './runners.ts';
 import { Slots } from './slots.ts';
 import { type Outcome, sendAnswer, whenAborted } from './writer.ts';
 
-export interface FakeOllamaOptions {
-  /** Names, or more than names. Default: `llama3.2`. */
-  readonly models?: readonly (string | FakeModel)[];
-  /** 0 (the default) takes a free port. */
-  readonly port?: number;
-  readonly version?: string;
-  /** Prompt tokens of every generation; completion tokens are the tokens sent. Default 19, as recorded. */
-  readonly promptTokens?: number;
-  /** OLLAMA_NUM_PARALLEL, for the whole box. Default: no limit (a real one has 1 per model). */
-  readonly parallel?: number;
-  /** OLLAMA_MAX_LOADED_MODELS. Default 3. */
-  readonly maxLoaded?: number;
-  /** OLLAMA_ORIGINS. */
-  readonly origins?: readonly string[];
-  /** False: as bound to 0.0.0.0, no Host check. Default true. */
-  readonly checkHost?: boolean;
-  /** What happens to `:cloud` names. Default `offline` (502); `disabled` is OLLAMA_NO_CLOUD=1 (403). */
-  readonly cloud?: 'offline' | 'disabled';
-  readonly faults?: Partial<Faults>;
-}
-
-export interface FakeOllama {
-  /** Base URL without a trailing slash. */
-  readonly url: string;
-  readonly port: number;
-  /** Everything that came, in order, answered or not. */
-  readonly requests: readonly ReceivedRequest[];
-  readonly loads: { readonly started: number; readonly completed: number; readonly aborted: number };
-  /** Names of the models in memory, as `canonical:tag`. */
-  readonly resident: readonly string[];
-  /** How many generations wait for a slot. */
-  readonly waiting: number;
-  /** Open connections. */
-  readonly connections: number;
-  /** Changes faults for the requests to come; the others stay as they are. */
-  set(faults: Partial<Faults>): void;
-  /** A healthy box again, without replays. */
-  clear(): void;
-  setModels(models: readonly (string | FakeModel)[]): void;
-  /** Answers requests that equal the recorded one with the recorded answer. Other requests go to the model. */
-  replay(recordingName: string, options?: ReplayOptions): void;
-  /** The next request that fits, whole; one that has come already counts unless it was handed out before. Fails after `timeoutMs` (5 s). */
-  nextRequest(fits?: (request: ReceivedRequest) => boolean, timeoutMs?: number): Promise<ReceivedRequest>;
-  /** Connections are refused from now on; those that stand are cut. The port stays reserved. */
-  refuse(): Promise<void>;
-  /** Listens again on the same port. */
-  listen(): Promise<void>;
-  stop(): Promise<void>;
-}
-
 /** Starts a box on 127.0.0.1. */
 export async function startFakeOllama(options: FakeOllamaOptions = {}): Promise<FakeOllama> {
   const box = new FakeBox(options);
@@ -72,21 +24,13 @@ export async function startFakeOllama(options: FakeOllamaOptions = {}): Promise<
   return box;
 }
 
-interface Waiter {
-  readonly fits: (request: ReceivedRequest) => boolean;
-  readonly resolve: (request: ReceivedRequest) => void;
-}
-
 class FakeBox implements FakeOllama {
-  readonly requests: GrowingRequest[] = [];
+  readonly #inbox = new Inbox();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #options: FakeOllamaOptions;
   readonly #runners: Runners;
   readonly #slots: Slots;
-  readonly #complete = new Set<GrowingRequest>();
-  readonly #handedOut = new Set<GrowingRequest>();
-  #waiters: Waiter[] = [];
   #replays: Replay[] = [];
   #models: readonly FakeModel[] = [];
   #faults: Faults;
@@ -115,6 +59,10 @@ class FakeBox implements FakeOllama {
       socket.on('error', () => {});
       socket.once('close', () => this.#sockets.delete(socket));
     });
+  }
+
+  get requests(): readonly ReceivedRequest[] {
+    return this.#inbox.requests;
   }
 
   get url(): string {
@@ -148,6 +96,7 @@ class FakeBox implements FakeOllama {
 
   setModels(models: readonly (string | FakeModel)[]): void {
     this.#models = models.map((model) => (typeof model === 'string' ? { name: model } : model));
+    this.#runners.forget((key) => !this.#models.some((model) => canonicalName(model.name) === key));
     for (const model of this.#models) if (model.resident === true) this.#runners.place(canonicalName(model.name), model);
   }
 
@@ -155,32 +104,8 @@ class FakeBox implements FakeOllama {
     this.#replays.push(openReplay(recordingName, options));
   }
 
-  async nextRequest(fits: (request: ReceivedRequest) => boolean = () => true, timeoutMs = 5000): Promise<ReceivedRequest> {
-    const present = this.requests.find(
-      (request) => this.#complete.has(request) && !this.#handedOut.has(request) && fits(request),
-    );
-    if (present !== undefined) {
-      this.#handedOut.add(present);
-      return present;
-    }
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        fits,
-        resolve: (request) => {
-          clearTimeout(timer);
-          resolve(request);
-        },
-      };
-      const timer = setTimeout(() => {
-        this.#waiters = this.#waiters.filter((each) => each !== waiter);
-        reject(
-          new Error(
-            `no such request within ${timeoutMs} ms; came: ${this.requests.map((each) => `${each.method} ${each.path}`).join(', ')}`,
-          ),
-        );
-      }, timeoutMs);
-      this.#waiters.push(waiter);
-    });
+  nextRequest(fits?: (request: ReceivedRequest) => boolean, timeoutMs?: number): Promise<ReceivedRequest> {
+    return this.#inbox.next(fits, timeoutMs);
   }
 
   async open(port: number): Promise<void> {
@@ -221,7 +146,7 @@ class FakeBox implements FakeOllama {
       rawHeaders: incoming.rawHeaders,
       remotePort: incoming.socket.remotePort,
     });
-    this.requests.push(request);
+    this.#inbox.came(request);
     const leaving = new AbortController();
     const onClose = () => {
       request.closedByClientAt = performance.now();
@@ -232,7 +157,7 @@ class FakeBox implements FakeOllama {
     let outcome: Outcome = 'client left';
     try {
       if (await readBody(incoming, request)) {
-        this.#announce(request);
+        this.#inbox.isWhole(request);
         outcome = await this.#respond(incoming, response, request, gone);
       }
     } finally {
@@ -311,48 +236,9 @@ class FakeBox implements FakeOllama {
   get #promptTokens(): number {
     return this.#options.promptTokens ?? 19;
   }
-
-  #announce(request: GrowingRequest): void {
-    this.#complete.add(request);
-    const waiter = this.#waiters.find(({ fits }) => fits(request));
-    if (waiter === undefined) return;
-    this.#waiters = this.#waiters.filter((each) => each !== waiter);
-    this.#handedOut.add(request);
-    waiter.resolve(request);
-  }
-}
-
-const missingHost: Answer = {
-  statusLine: 'HTTP/1.1 400 Bad Request: missing required Host header',
-  headers: [
-    ['Content-Type', 'text/plain; charset=utf-8'],
-    ['Connection', 'close'],
-  ],
-  pieces: [{ afterMs: 0, bytes: new TextEncoder().encode('400 Bad Request: missing required Host header') }],
-  ending: 'clean',
-};
-
-/** What Go answers when the request cannot be read at all. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) return;
-  const words = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${words}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${words}`);
 }
 
 function pathnameOf(path: string): string {
   const question = path.indexOf('?');
   return question < 0 ? path : path.slice(0, question);
-}
-
-/** False when the client left in the middle of it. */
-async function readBody(incoming: IncomingMessage, request: GrowingRequest): Promise<boolean> {
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  } catch {
-    return false;
-  } finally {
-    request.bodyBytes = Buffer.concat(chunks);
-  }
-  return incoming.complete;
 }

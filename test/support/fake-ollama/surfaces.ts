@@ -18,6 +18,8 @@ export interface Surface {
   readonly work: 'chat' | 'generate' | 'embed';
   readonly streamsByDefault: boolean;
   readonly fields: Readonly<Record<string, GoType>>;
+  /** Its headers say that a stream is coming before anything is known, so errors carry them, too (recording queue-full-responses-stream). */
+  readonly announcesStreams?: boolean;
   /** Missing on embeddings. */
   readonly framing?: Framing;
 }
@@ -102,6 +104,7 @@ export const surfaces: Readonly<Record<string, Surface>> = {
     work: 'chat',
     streamsByDefault: false,
     fields: { model: 'string', stream: 'bool', max_output_tokens: 'int', temperature: 'float64' },
+    announcesStreams: true,
     framing: responsesFraming,
   },
   '/v1/messages': {
@@ -111,6 +114,7 @@ export const surfaces: Readonly<Record<string, Surface>> = {
     work: 'chat',
     streamsByDefault: false,
     fields: { model: 'string', stream: 'bool', max_tokens: 'int', messages: { slice: 'anthropic.MessageParam' } },
+    announcesStreams: true,
     framing: messagesFraming,
   },
 };

@@ -59,6 +59,8 @@ async function sendFramed(
   const socket = request.socket;
   const [, status = '200', reason = ''] = /^HTTP\/1\.1 (\d+) ?(.*)$/.exec(answer.statusLine) ?? [];
   response.sendDate = false;
+  // A client that leaves between two writes: `gone` tells, a moment later.
+  response.on('error', () => {});
   // Taken out before it is there: Node then neither adds `Connection` nor `Keep-Alive`, and keeps the connection.
   response.removeHeader('connection');
   let started = false;
@@ -77,10 +79,8 @@ async function sendFramed(
   if (gone.aborted) return 'client left';
   start();
   if (answer.ending === 'clean') {
-    await new Promise<void>((resolve) => {
-      response.once('close', resolve);
-      response.end(resolve);
-    });
+    const ended = new Promise<void>((resolve) => response.end(resolve));
+    await Promise.race([ended, whenAborted(gone)]);
     return response.writableFinished ? 'answered' : 'client left';
   }
   response.flushHeaders();
