@@ -181,6 +181,7 @@ describe('cors origins', () => {
     ['https://*', 'https://anything.at.all', true],
     ['https://*', 'http://anything', false],
     ['https://*.wild.example', 'https://*.wild.example', false],
+    ['https://*.wild.example', 'https://*.a.wild.example', false],
     ['https://a.*.wild.*', 'https://a.b.wild.example', true],
     ['app://obsidian.md', 'app://obsidian.md', true],
     ['app://obsidian.md', 'app://evil.md', false],

@@ -15,6 +15,8 @@ export interface FakeRequest {
   /** The peer's address; null: the runtime does not know it. */
   readonly address?: string | null;
   readonly startedMs?: number;
+  /** What the clock says by now. Default: `startedMs`. */
+  readonly nowMs?: number;
   readonly matchedPrefix?: string;
 }
 
@@ -27,7 +29,7 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     id: 'test-0',
     request: new Request('http://localhost/', { method, headers }),
     peer: { port: 3000, address: () => address ?? undefined, onGone: () => undefined, waitUntil: () => undefined },
-    clock: createFakeClock({ nowMs: startedMs }),
+    clock: createFakeClock({ nowMs: fake.nowMs ?? startedMs }),
     startedMs,
     method,
     path: pathOnly,

@@ -35,6 +35,7 @@ describe('requestHeaderModifier', () => {
 
   it('takes :authority for host, and leaves the Host alone otherwise', () => {
     expect(edited({ set: { ':authority': 'a:1' } }, {}).authority).toBe('a:1');
+    expect(edited({ add: { Host: 'a:1' } }, {})).toMatchObject({ authority: 'a:1', headers: {} });
     expect(edited({ set: { x: 'y' }, remove: ['host'] }, {})).toMatchObject({ authority: undefined, headers: { x: 'y' } });
   });
 });
