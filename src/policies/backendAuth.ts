@@ -29,18 +29,24 @@ const keyField = z
       : { value: key.value, location: key.location ?? bearerHeader },
   );
 
-const optionsField = z.strictObject({
-  key: keyField.describe('The key for the upstream; the client never sees it.'),
-  passthrough: notYet(),
-  credentials: notYet(),
-  gcp: notYet(),
-  aws: notYet(),
-  azure: notYet(),
-  copilot: notYet(),
-  jwtSign: notYet(),
-  oauthTokenExchange: notYet(),
-  crossAppAccess: notYet(),
-});
+/** `key` is asked for at the end, so that a foreign kind of credential is one error and not two. */
+const optionsField = z
+  .strictObject({
+    key: keyField.optional().describe('The key for the upstream; the client never sees it. Must be given.'),
+    passthrough: notYet(),
+    credentials: notYet(),
+    gcp: notYet(),
+    aws: notYet(),
+    azure: notYet(),
+    copilot: notYet(),
+    jwtSign: notYet(),
+    oauthTokenExchange: notYet(),
+    crossAppAccess: notYet(),
+  })
+  .superRefine(({ key }, context) => {
+    if (key === undefined)
+      context.addIssue('the key is missing: expected key: a text, {file: "path"}, or {value: …, location: …}');
+  });
 
 export type BackendAuthOptions = z.output<typeof optionsField>;
 
@@ -53,6 +59,7 @@ export const backendAuth = definePolicy<BackendAuthOptions>({
   example: 'backendAuth:\n  key: ${OPENROUTER_API_KEY}\n',
 
   onAttempt({ key }) {
+    if (key === undefined) return () => undefined; // The schema has refused this.
     const write = credentialWriterOf(key.location, key.value);
     return ({ outgoing }) => write(outgoing);
   },

@@ -46,13 +46,13 @@ describe('backendAuth', () => {
   it.each(['passthrough', 'credentials', 'gcp', 'aws', 'azure', 'copilot', 'jwtSign', 'oauthTokenExchange', 'crossAppAccess'])(
     'refuses %s by name',
     (name) => {
-      const result = backendAuth.options.safeParse({ key: 'k', [name]: {} });
+      const result = backendAuth.options.safeParse({ [name]: {} });
       expect(result.error?.issues).toMatchObject([{ path: [name], message: 'known to agentgateway, not supported yet' }]);
     },
   );
 
   it.each([
-    ['nothing', {}, ''],
+    ['nothing', {}, 'the key is missing'],
     ['an empty key', { key: ' ' }, 'must not be empty'],
     ['a key of two lines', { key: { file: 'two-lines.txt' } }, 'plain ASCII on one line'],
     ['a key that no header can hold', { key: 'schlüssel' }, 'plain ASCII on one line'],
