@@ -27,6 +27,7 @@ export interface Gateway {
   onIdle(listener: () => void): void;
 }
 
+type Middleware = MiddlewareHandler<GatewayEnv>;
 type Step = (c: Context<GatewayEnv>) => Response | Promise<Response>;
 
 export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): Gateway {
@@ -81,22 +82,23 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
 }
 
 /** Runs the policies around the last step. A handler's error becomes the response that the policies outside it see. */
-function runOnion(
-  policies: readonly MiddlewareHandler<GatewayEnv>[],
-  c: Context<GatewayEnv>,
-  last: Step,
-): Response | Promise<Response> {
+function runOnion(policies: readonly Middleware[], c: Context<GatewayEnv>, last: Step): Response | Promise<Response> {
   if (policies.length === 0) return last(c);
   const runFrom = async (index: number): Promise<void> => {
     const policy = policies[index];
-    if (policy === undefined) {
-      c.res = await guard(c, last);
-      return;
-    }
-    const own = await guard(c, () => policy(c, () => runFrom(index + 1)) as Promise<Response | undefined>);
-    if (own !== undefined) c.res = own;
+    const response = await guard(
+      c,
+      policy === undefined ? last : () => policy(c, () => runFrom(index + 1)) as Promise<Response | undefined>,
+    );
+    if (response !== undefined && !(c.finalized && c.res === response)) replaceResponse(c, response);
   };
   return runFrom(0).then(() => c.res);
+}
+
+/** Hono merges a second response with the first one, by building a third: that would lose the bytes that Node pipes beside it. */
+function replaceResponse(c: Context<GatewayEnv>, response: Response): void {
+  c.res = undefined;
+  c.res = response;
 }
 
 function guard<Result>(

@@ -18,12 +18,14 @@ import {
 } from '../fleet/advice.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
+import { failuresOf } from './unreachable.ts';
 import { visibilityOf } from './visible-models.ts';
 
 export function respondWithRefusal(exchange: Exchange, candidate: Candidate, refusal: Refusal, tools: AnswerTools): Response {
   const mended = mendOf(exchange, candidate, refusal, tools);
   if (mended !== undefined) {
-    throw new GatewayError(mended.code, wordsOf(mended.advice), { status: mended.status ?? refusal.status });
+    const words = [wordsOf(mended.advice), ...failuresOf(exchange)].join(' ');
+    throw new GatewayError(mended.code, words, { status: mended.status ?? refusal.status });
   }
   const headers = new Headers(refusal.headers);
   headers.delete('content-length');

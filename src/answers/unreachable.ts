@@ -3,15 +3,24 @@ import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { troubleAdvice, wordsOf } from '../fleet/advice.ts';
 
+/** More boxes than this are not told of one by one. */
+const maxTold = 4;
+
 export function unreachableError(error: GatewayError, exchange: Exchange): GatewayError {
-  const failed = exchange.attempts.filter((attempt) => attempt.error !== undefined);
   // Errors of the request itself (a missing model, a body too large) met no upstream: they say enough.
-  if (failed.length === 0 || !failed.some((attempt) => attempt.error === error)) return error;
-  const seen = new Set<string>();
-  const words = failed.flatMap(({ upstream, error: own }) => {
-    if (own === undefined || seen.has(upstream.name)) return [];
-    seen.add(upstream.name);
-    return [upstream.kind === 'box' ? wordsOf(troubleAdvice(upstream, own)) : `${upstream.name}: ${own.message}`];
-  });
-  return new GatewayError(error.code, words.slice(0, 4).join(' '), { status: error.status, cause: error.cause });
+  if (!exchange.attempts.some((attempt) => attempt.error === error)) return error;
+  return new GatewayError(error.code, failuresOf(exchange).join(' '), { status: error.status, cause: error.cause });
+}
+
+/** What became of the boxes that could not be reached, each once, with the mend. */
+export function failuresOf({ attempts }: Exchange): readonly string[] {
+  const words = new Map<string, string>();
+  for (const { upstream, error } of attempts) {
+    if (error === undefined || words.has(upstream.name)) continue;
+    words.set(
+      upstream.name,
+      upstream.kind === 'box' ? wordsOf(troubleAdvice(upstream, error)) : `${upstream.name}: ${error.message}`,
+    );
+  }
+  return [...words.values()].slice(0, maxTold);
 }

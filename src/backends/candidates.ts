@@ -32,7 +32,8 @@ export function orderCandidates(
   const ranked = targets
     .filter((target) => target.weight !== 0)
     .map((target, position) => rank(target, position, requested, fleet, isWeighted ? drawFor(target, random) : 0));
-  const mayHaveIt = ranked.some((one) => one.fitness < 2);
+  // A box that is down and was never known to have the model is no reason to keep quiet about the boxes that have not got it.
+  const mayHaveIt = ranked.some((one) => one.fitness === 0 || (one.fitness === 1 && !one.isDown));
   return ranked
     .filter((one) => one.fitness < 2 || !mayHaveIt)
     .sort(isWeighted ? compareWeighted : requested === undefined ? compareListed : comparePlaced)

@@ -10,7 +10,7 @@ import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import type { BackendScope } from './ai-backend.ts';
 import { compileLlm } from './llm.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
-import { isProtectedBy, middlewaresOf, type PolicyLayer } from './policy-stack.ts';
+import { middlewaresOf, type PolicyLayer } from './policy-stack.ts';
 import { compileRoutes, type RouteScope, type RouteWanted } from './routes.ts';
 import { settingsOf } from './settings.ts';
 import { createUpstreams } from './upstreams.ts';

@@ -28,7 +28,7 @@ export function isProtectedBy({ options }: PolicyLayer): boolean {
 }
 
 /** These add up over the layers; of all others the innermost layer's counts. */
-const addingUp = new Set(['requestHeaderModifier']);
+const addingUp = new Set(['requestHeaderModifier', 'apiKey']);
 
 /** The edits of each try, in THE order. `ai` merges member by member; `passing` leaves policies out that act elsewhere. */
 export function attemptEditsOf(
