@@ -91,7 +91,7 @@ export function scanArray(text: string, from: number): { readonly from: number; 
 }
 
 /** Index after the quote that closes the string opened at `from`; -1 when nothing closes it. */
-function stringEnd(text: string, from: number): number {
+export function stringEnd(text: string, from: number): number {
   // Most strings are short: a native search costs more than looking at a few letters.
   const near = Math.min(from + 32, text.length);
   for (let at = from + 1; at < near; at++) {
@@ -116,6 +116,7 @@ function memberSpan(text: string, nameFrom: number, nameTo: number, valueFrom: n
 
 function unescaped(raw: string): string {
   try {
+    // As a bare string: V8 may read an escaped name wrongly (parse.ts).
     return JSON.parse(`"${raw}"`);
   } catch {
     return raw; // The whole text will be refused for it.

@@ -1,6 +1,7 @@
 import { stringify } from 'lossless-json';
 import { foldName } from './fold.ts';
 import type { JsonDraft } from './object-text.ts';
+import { parseValue } from './parse.ts';
 import type { MemberEdit, TextObject } from './text-object.ts';
 
 /** Edits of a `TextObject`, kept apart from it until they are written out. */
@@ -20,7 +21,7 @@ export class TextDraft implements JsonDraft {
   get(name: string): unknown {
     const edit = this.#edits.get(foldName(name));
     if (edit === undefined) return this.#object.get(name);
-    return edit.json === undefined ? undefined : JSON.parse(edit.json);
+    return edit.json === undefined ? undefined : parseValue(edit.json);
   }
 
   textOf(name: string): string | undefined {

@@ -10,6 +10,7 @@
 import { editSplices, type Fate } from './edits.ts';
 import { foldName } from './fold.ts';
 import type { ObjectText } from './object-text.ts';
+import { parseValue } from './parse.ts';
 import { type MemberSpan, type ObjectSpan, scanArray, scanObject } from './scan.ts';
 import { type Splice, spliceBytes, spliceText } from './splice.ts';
 import { TextDraft } from './text-draft.ts';
@@ -53,7 +54,7 @@ export class TextObject implements ObjectText {
     if (known !== undefined) return known;
     const json = this.textOf(folded);
     if (json === undefined) return undefined;
-    const value: unknown = JSON.parse(json);
+    const value = parseValue(json);
     // What is opened can still lose members, deeper down.
     if (!this.#opened.has(folded)) this.#values.set(folded, value);
     return value;

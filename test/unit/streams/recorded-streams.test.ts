@@ -1,11 +1,13 @@
 /** Streams as a real Ollama sent them, cut wherever bytes can be cut. */
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { StreamShape } from '../../../src/exchange.ts';
 import { bodyTextOf, recordingOf } from '../../support/recordings.ts';
 import { bytesOf, cutAt, ndjsonError, type Run, runTap, sseError } from './run-tap.ts';
 import { anthropicShape, ndjsonLines, ollamaShape, openaiShape, responsesShape, sseEvents } from './shapes.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 type Counts = readonly [input: number, output: number] | undefined;
 type Row = readonly [name: string, shape: StreamShape, usage: Counts, contentEvents: number];
@@ -46,6 +48,11 @@ function recorded(name: string) {
   return { chunks: recordingOf(name).body.map((chunk) => bytesOf(chunk.text)), text, bytes: bytesOf(text) };
 }
 
+/** Every place up to `last`; in long streams those of the first and the last events, as what lies between is more of the same. */
+function placesIn(last: number): number[] {
+  return Array.from({ length: last + 1 }, (_, at) => at).filter((at) => at < 800 || at > last - 2_200);
+}
+
 const told = ({ report }: Run) => [report.how, report.events, report.usage];
 
 describe.each(whole)('%s, whole', (name, shape, usage, contentEvents) => {
@@ -59,7 +66,7 @@ describe.each(whole)('%s, whole', (name, shape, usage, contentEvents) => {
   });
 
   test('cut at every byte', () => {
-    for (let at = 0; at <= bytes.length; at++) {
+    for (const at of placesIn(bytes.length)) {
       const run = runTap(shape, cutAt(bytes, [at]));
       if (run.end?.complete !== true || !isDeepStrictEqual(told(run), expected))
         expect(told(run), `cut at ${at}`).toEqual(expected);
@@ -85,15 +92,16 @@ describe.each(whole)('%s, whole', (name, shape, usage, contentEvents) => {
   test('cut off at every byte it is broken, with an error event and no end that the box did not send', () => {
     const errorText = shape.framing === 'sse' ? sseError : ndjsonError;
     const wholeLength = bytesOf(text.trimEnd()).length;
-    for (let at = 0; at < wholeLength; at++) {
-      if (at === 1_000) at = Math.max(at, wholeLength - 2_500); // What lies between is more of the same.
+    for (const at of placesIn(wholeLength - 1)) {
       for (const removeUsageOnly of [false, true]) {
         const run = runTap(shape, [bytes.subarray(0, at)], { removeUsageOnly, close: at % 2 ? 'end' : 'fail' });
         if (run.report.how !== 'broken') expect.fail(`${run.report.how} when cut off at ${at}`);
         if (!run.text.endsWith(errorText)) expect.fail(`no error when cut off at ${at}`);
         // The last events alone: reading thousands of whole streams takes too long.
+        // From the last frame that was whole: reading thousands of whole streams takes too long.
         const frameEnd = shape.framing === 'sse' ? '\n\n' : '\n';
-        const events = eventsOf(shape, run.text.slice(Math.max(0, text.lastIndexOf(frameEnd, at - frameEnd.length))));
+        const before = run.text.lastIndexOf(frameEnd, run.text.length - errorText.length - frameEnd.length - 1);
+        const events = eventsOf(shape, before < 0 ? run.text : run.text.slice(before + frameEnd.length));
         if (events.at(-1)?.data !== eventsOf(shape, errorText)[0]?.data) expect.fail(`error not seen when cut off at ${at}`);
         if (events.some((event) => event.data === '[DONE]')) expect.fail(`[DONE] invented when cut off at ${at}`);
       }
@@ -109,7 +117,7 @@ describe.each(whole.filter(([, shape]) => shape === openaiShape))('%s without th
     .join('\n\n');
 
   test('in the chunks that Ollama sent, and cut at every byte', () => {
-    const cuts = [...bytes.keys()].map((at) => cutAt(bytes, [at]));
+    const cuts = placesIn(bytes.length).map((at) => cutAt(bytes, [at]));
     for (const pieces of [chunks, ...cuts]) {
       const { report, text } = runTap(shape, pieces, { removeUsageOnly: true });
       expect(text).toBe(expected);
