@@ -9,7 +9,6 @@ import { joinBytes } from '../json/splice.ts';
 const maxParts = 100;
 const maxHeaderBytes = 4096;
 const maxModelBytes = 1024;
-const lineEnd = 13;
 
 /** Where the model's name stands, and the name. */
 export interface FormModel {
@@ -126,13 +125,17 @@ function asciiOf(text: string): Uint8Array {
 }
 
 function startsWith(bytes: Uint8Array, wanted: Uint8Array, at: number): boolean {
-  return wanted.every((byte, index) => bytes[at + index] === byte);
+  for (let index = 0; index < wanted.length; index++) if (bytes[at + index] !== wanted[index]) return false;
+  return true;
 }
 
-/** Where `wanted`, which starts with a carriage return, begins in `[from, to)`. Bytes are searched at native speed. */
+/**
+ * Where `wanted` begins in `[from, to)`. A plain loop: `indexOf` for the first byte is quicker on audio, but a body made of
+ * carriage returns alone would then take seconds.
+ */
 function indexOf(bytes: Uint8Array, wanted: Uint8Array, from: number, to: number): number {
-  for (let at = bytes.indexOf(lineEnd, from); at >= 0 && at < to; at = bytes.indexOf(lineEnd, at + 1)) {
-    if (startsWith(bytes, wanted, at)) return at;
-  }
+  const first = wanted[0];
+  const last = Math.min(to, bytes.length);
+  for (let at = from; at < last; at++) if (bytes[at] === first && startsWith(bytes, wanted, at)) return at;
   return -1;
 }

@@ -58,6 +58,10 @@ describe('modelInForm', () => {
       'a name in the extended form',
       part("Content-Disposition: form-data; name*=utf-8''model", 'other') + modelPart('allowed') + end,
     ],
+    [
+      'a plain name beside an extended one',
+      part(`Content-Disposition: form-data; name="x"; name*=utf-8''model`, 'other') + modelPart('allowed') + end,
+    ],
     ['a name in pieces', part('Content-Disposition: form-data; name*0="mo"; name*1="del"', 'other') + modelPart('allowed') + end],
     ['two names', part('Content-Disposition: form-data; name="x"; name="model"', 'other') + modelPart('allowed') + end],
     ['a name with a backslash', part('Content-Disposition: form-data; name="mod\\"el"', 'other') + end],
