@@ -32,14 +32,15 @@ export function formatDiagnostic({ file, line, column, path, message, excerpt }:
 }
 
 const maxExcerpt = 160;
-const secretLine =
-  /^(.*?\b[\w-]*(?:key|secret|password|passwd|token|htpasswd|hash|authorization)["']?\s*:\s*)(?![\s|>{[]*$)(?!\{\s*file)(.+)$/i;
+const secretValue = /^(.*?(?:key|secret|password|passwd|token|htpasswd|authorization)["']?\s*:\s*)(\S.*)$/i;
+/** A variable, the path of a file, or a value that only begins on this line. */
+const harmless = /^(?:["']?\$[\w{}:-]+["']?[\s\]},]*(?:#.*)?|\{\s*["']?file\b[^,]*|[|>[{][-+]?\s*)$/;
 
 /** One line of the file as it may be shown: not too long, and without what sounds like a secret. */
 export function excerptOf(line: string): string {
-  const shown = line
-    .replace(/\r$/, '')
-    .replace(secretLine, (_, head: string, value: string) => (/^["']?\$/.test(value) ? head + value : `${head}…`));
+  // Cut first, since the pattern is applied to whatever stands in the file.
+  const start = line.slice(0, 1_000).replace(/\r$/, '');
+  const shown = start.replace(secretValue, (whole, head: string, value: string) => (harmless.test(value) ? whole : `${head}…`));
   return shown.length > maxExcerpt ? `${shown.slice(0, maxExcerpt)}…` : shown;
 }
 
@@ -77,7 +78,8 @@ export function nearestOf(word: string, known: readonly string[]): string | unde
       bestDistance = distance;
     }
   }
-  return best;
+  // `prefix` for `pathPrefix`: too many edits, but plain to see.
+  return best ?? (plain.length < 4 ? undefined : known.find((candidate) => plainOf(candidate).includes(plain)));
 }
 
 function plainOf(word: string): string {

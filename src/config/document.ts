@@ -1,5 +1,18 @@
 /** A YAML (or JSON) text as values, each of which knows where it stands. */
-import { type Document, LineCounter, type Node, type ParsedNode, parseDocument, Scalar, visit, type YAMLParseError } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  Scalar,
+  visit,
+  type YAMLParseError,
+} from 'yaml';
 import { type Position, type YamlPath, yamlPathOf } from './diagnostic.ts';
 import { keyNameOf, locateIn, offsetOfNode, pathOf } from './document-places.ts';
 import { markReferences } from './expand.ts';
@@ -41,10 +54,11 @@ export function openDocument(text: string, env: (name: string) => string | undef
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
     const syntax = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, marked.text));
-    if (syntax.length > 0) return brokenDocument(firstPerLine(syntax, lines), lines);
+    const broken = syntax.length > 0 ? syntax : structureProblems(document);
+    if (broken.length > 0) return brokenDocument(firstPerLine(broken, lines), lines);
     const problems: Problem[] = [];
     const texts = expandScalars(document, marked, problems);
     problems.push(...repeatedKeys(document));
@@ -58,10 +72,12 @@ function wholeFile(message: string): Problem {
   return { offset: 0, path: '', message };
 }
 
+/** The two ways in which the YAML library gives up on a text; anything else is a fault of ours and goes on. */
 function unreadable(thrown: unknown): string {
   if (thrown instanceof RangeError) return 'the file is nested too deeply';
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return reason.includes('alias') ? 'the file repeats too much through aliases' : `the file cannot be read: ${reason}`;
+  if (thrown instanceof ReferenceError && thrown.message.includes('alias count'))
+    return 'the file repeats too much through aliases';
+  throw thrown;
 }
 
 function syntaxProblem(error: YAMLParseError | { code: string; pos: [number, number]; message: string }, text: string): Problem {
@@ -72,7 +88,6 @@ function syntaxMessageOf(code: string, message: string): string {
   if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML wants spaces';
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here; a configuration is one document';
   if (code === 'TAG_RESOLVE_FAILED') return 'YAML tags ("!…") mean nothing here';
-  if (code === 'BAD_ALIAS') return message.replace(/\s+/g, ' ');
   const plain = message.replace(/[\uE000-\uF8FF]+/g, '$…').replace(/\s+/g, ' ');
   return `this is not YAML: ${plain.charAt(0).toLowerCase()}${plain.slice(1)}`;
 }
@@ -111,6 +126,24 @@ function plainValueOf(text: string): unknown {
   if (/^(?:true|True|TRUE)$/.test(text)) return true;
   if (/^(?:false|False|FALSE)$/.test(text)) return false;
   return /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/.test(text) ? Number(text) : text;
+}
+
+/** What is YAML, but cannot become plain values: keys that are lists, aliases of nothing or of what they stand in. */
+function structureProblems(document: Document): Problem[] {
+  const problems: Problem[] = [];
+  const report = (node: unknown, message: string) => problems.push({ offset: offsetOfNode(node) ?? 0, path: '', message });
+  const anchors = new Map<string, unknown>();
+  visit(document, (_key, node, ancestors) => {
+    if (isPair(node)) {
+      if (!isScalar(node.key)) report(node.key, 'a key must be a plain text');
+    } else if (isAlias(node)) {
+      const source = anchors.get(node.source);
+      if (source === undefined) report(node, `the alias "*${node.source}" has no anchor "&${node.source}" above it`);
+      else if (ancestors.some((ancestor) => ancestor === source))
+        report(node, `the alias "*${node.source}" stands inside of what it repeats`);
+    } else if (isNode(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+  });
+  return problems;
 }
 
 function repeatedKeys(document: Document): Problem[] {

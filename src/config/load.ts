@@ -81,9 +81,11 @@ function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): 
   // What a missing variable left empty is no second mistake.
   const reported = new Set(document.problems.map(({ path }) => path));
   for (const { path, message, about } of findings) if (!reported.has(yamlPathOf(path))) report('error', path, message, about);
+  // About a whole section its key says more than the first thing in it.
+  const aboutOf = (path: YamlPath) => (typeof valueAt(checked, path) === 'object' ? 'key' : 'value');
   checkWhole(checked, {
-    error: (path, message) => report('error', path, message, 'value'),
-    warn: (path, message) => report('warning', path, message, 'value'),
+    error: (path, message) => report('error', path, message, aboutOf(path)),
+    warn: (path, message) => report('warning', path, message, aboutOf(path)),
   });
   return config;
 }

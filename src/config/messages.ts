@@ -111,7 +111,8 @@ function flattenUnion(
   path: YamlPath,
   valueAt: (path: YamlPath) => unknown,
 ): Finding[] {
-  const fitting = issue.errors.filter((branch) => !branch.some(isWrongType));
+  const value = valueAt(path);
+  const fitting = issue.errors.filter((branch) => !branch.some((inner) => isWrongType(inner, value)));
   const [only] = fitting;
   if (only !== undefined && fitting.length === 1) return only.flatMap((inner) => flatten(root, inner, path, valueAt));
   const unknown = (only ?? []).flatMap((inner) => (inner.code === 'unrecognized_keys' ? inner.keys : []));
@@ -123,13 +124,15 @@ function flattenUnion(
     branch.some((inner) => inner.code === 'invalid_type' && inner.expected === 'string' && inner.path.length === 0),
   );
   const message = issue.message === 'Invalid input' ? 'this form is not known here' : issue.message;
-  return [{ path, message: withState(message, valueAt(path)), about: 'value', wantsText }];
+  return [{ path, message: withState(message, value), about: 'value', wantsText }];
 }
 
-function isWrongType(issue: z.core.$ZodIssue): boolean {
+/** `value` is what the issue is about when its path is empty. A choice among words is about texts. */
+function isWrongType(issue: z.core.$ZodIssue, value: unknown): boolean {
   if (issue.path.length > 0) return false;
   if (issue.code === 'invalid_type') return true;
-  return issue.code === 'invalid_union' && issue.errors.every((branch) => branch.some(isWrongType));
+  if (issue.code === 'invalid_value') return typeof value !== 'string';
+  return issue.code === 'invalid_union' && issue.errors.every((branch) => branch.some((inner) => isWrongType(inner, value)));
 }
 
 function withState(message: string, value: unknown): string {
