@@ -5,7 +5,7 @@ import { durationField } from '../fields/duration.ts';
 import { hostPortOf } from '../fields/host-port.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 
-/** Where an internal port listens; `host` is undefined when every interface is meant. Undefined: switched off. */
+/** Where an internal port listens, or that it does not. */
 export type ListenAddress = { readonly host: string; readonly port: number } | 'off';
 
 /** `off`, or an address to listen on, as agentgateway writes them: `localhost:15000`, `[::]:15021`. */

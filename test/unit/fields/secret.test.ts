@@ -27,15 +27,21 @@ describe('secretField', () => {
 
   it('is never empty: an empty key would open the door', () => {
     expect(messagesOf(secretField.safeParse('  '))).toEqual(['a secret must not be empty']);
-    expect(messagesOf(readingWith(read, () => secretField.safeParse({ file: '/run/empty' })))).toEqual(['a secret must not be empty']);
+    expect(messagesOf(readingWith(read, () => secretField.safeParse({ file: '/run/empty' })))).toEqual([
+      'a secret must not be empty',
+    ]);
   });
 
   it('says why a file cannot be read', () => {
-    expect(messagesOf(readingWith(read, () => secretField.safeParse({ file: '/nope' })))).toEqual(['"/nope" cannot be read: no such file']);
+    expect(messagesOf(readingWith(read, () => secretField.safeParse({ file: '/nope' })))).toEqual([
+      '"/nope" cannot be read: no such file',
+    ]);
   });
 
   it('says that there are no files where there are none', () => {
-    expect(messagesOf(readingWith(undefined, () => secretField.safeParse({ file: '/run/key' })))[0]).toContain('there are no files here');
+    expect(messagesOf(readingWith(undefined, () => secretField.safeParse({ file: '/run/key' })))[0]).toContain(
+      'there are no files here',
+    );
   });
 
   it('forgets the reader after the work, also when the work throws', () => {
