@@ -119,6 +119,8 @@ export interface Call {
   readonly boxChanges: ReadonlyMap<string, unknown>;
   /** What the client should know when the call goes to a box: for `Exchange.warnings`. */
   readonly boxWarnings?: readonly string[];
+  /** For forms: the bytes with another model named in them. */
+  readonly bytesFor?: (model: string) => Uint8Array;
   /** Thrown instead of sending the call to a box: Ollama would answer as if all were well. Other hosts may serve it. */
   readonly boxRefusal?: GatewayError | undefined;
 }

@@ -120,10 +120,15 @@ async function tryOne(
 
   const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
   exchange.attempts.push(record);
-  const body = attempt.body?.bytes() ?? bytes ?? exchange.request.body ?? undefined;
+  const body = attempt.body?.bytes() ?? formFor(call, model) ?? bytes ?? exchange.request.body ?? undefined;
   const answered = await send(attempt, body, model, record, tools);
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, candidate, tools) };
+}
+
+/** A form whose model is not the one that the client named. */
+function formFor(call: Call | undefined, model: string | undefined): Uint8Array | undefined {
+  return model === undefined || model === call?.model ? undefined : call?.bytesFor?.(model);
 }
 
 /** What Ollama would drop without a word is made to work, made loud, or refused. */

@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts';
 import type { Call, CallAllowances, Exchange, Protocol } from '../exchange.ts';
 import { readObject } from '../json/read-object.ts';
-import { boundaryOf, modelInForm } from './multipart.ts';
+import { boundaryOf, formWithModel, modelInForm } from './multipart.ts';
 import { nameIn } from './reading.ts';
 
 export { inflate } from './inflate.ts';
@@ -30,7 +30,8 @@ function decodeForm(protocol: Protocol, bytes: Uint8Array, request: Request): Ca
   // Go's FormValue looks into the query before it looks into a multipart form (net/http ParseMultipartForm).
   if (new URL(request.url).searchParams.has('model'))
     throw new GatewayError('invalid_body', 'name the model in the form, not in the query');
-  const model = modelInForm(bytes, boundaryOf(request.headers.get('content-type')))?.model;
+  const boundary = boundaryOf(request.headers.get('content-type'));
+  const model = modelInForm(bytes, boundary)?.model;
   return {
     protocol,
     body: undefined,
@@ -40,5 +41,6 @@ function decodeForm(protocol: Protocol, bytes: Uint8Array, request: Request): Ca
     wantsUsage: false,
     boxChanges: new Map(),
     boxWarnings: [],
+    bytesFor: (name) => formWithModel(bytes, boundary, name),
   };
 }
