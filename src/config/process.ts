@@ -82,6 +82,13 @@ export const frontendPoliciesField = z
   .prefault({})
   .meta({ id: 'frontendPolicies', description: 'Limits for everything that comes in.' });
 
+/** Durations that become timers: not so short that Corral does nothing else, not longer than the runtimes' timers (24 days). */
+function timerField(leastMs: number, least: string) {
+  return durationField
+    .refine((ms) => ms >= leastMs, `expected at least ${least}`)
+    .refine((ms) => ms <= 24 * 86_400_000, 'expected 24 days at most');
+}
+
 /** A method and a path that are opened on boxes although they are not among the known ones. */
 export interface OpenPath {
   readonly method: string;
@@ -104,17 +111,19 @@ const openPathField = textField(
 
 export const fleetField = z
   .strictObject({
-    loadTimeout: durationField
+    loadTimeout: timerField(1_000, '1s')
       .prefault('15m')
       .describe(
         'How long a box may take to answer its first byte. A cold model is loaded from disk in this time, so keep it generous.',
       ),
-    idleTimeout: durationField
+    idleTimeout: timerField(1_000, '1s')
       .prefault('30s')
       .describe(
         'How long a stream may be silent once its box no longer answers probes. A box that answers is waited for without limit.',
       ),
-    probeInterval: durationField.prefault('10s').describe('How often boxes are asked what they have and what they have loaded.'),
+    probeInterval: timerField(1_000, '1s')
+      .prefault('10s')
+      .describe('How often boxes are asked what they have and what they have loaded.'),
     maxBodyBytes: byteSizeField
       .optional()
       .describe('Largest request body; larger ones get 413. Left out: 32 MiB, on Workers 8 MiB.')
@@ -124,7 +133,9 @@ export const fleetField = z
       .describe(
         'Most bytes of request bodies held in memory at once; beyond it requests get 503. Left out: 256 MiB, on Workers 48 MiB.',
       ),
-    bodyTimeout: durationField.prefault('60s').describe('How long a client may take to send its body; then it gets 408.'),
+    bodyTimeout: timerField(1_000, '1s')
+      .prefault('60s')
+      .describe('How long a client may take to send its body; then it gets 408.'),
     allowCloudModels: z
       .boolean()
       .default(false)
