@@ -6,7 +6,6 @@ import type {
   LlmModelConfig,
   LlmParams,
   LlmProviderConfig,
-  PolicyOptions,
   ProviderConfig,
   VirtualModelConfig,
 } from '../config/schema.ts';
@@ -118,8 +117,8 @@ function rowOf(model: LlmModelConfig, yamlPath: string, llm: LlmConfig, scope: B
   const layers: PolicyLayer[] = [
     { options: {}, yamlPath: 'llm' },
     { options: llm.policies, yamlPath: 'llm.policies' },
-    ...(shared === undefined ? [] : [layerOf(shared.config.defaults, shared.yamlPath)]),
-    layerOf(model, yamlPath),
+    ...(shared === undefined ? [] : [{ options: shared.config.defaults.policies, yamlPath: `${shared.yamlPath}.defaults` }]),
+    { options: model.policies, yamlPath },
   ];
   if (params.apiKey !== undefined)
     layers.splice(2, 0, { options: { backendAuth: backendAuth.options.parse({ key: params.apiKey }) }, yamlPath });
@@ -136,12 +135,6 @@ function rowOf(model: LlmModelConfig, yamlPath: string, llm: LlmConfig, scope: B
       yamlPath,
     }),
   };
-}
-
-function layerOf(settings: { defaults?: unknown; overrides?: unknown; policies: PolicyOptions }, yamlPath: string): PolicyLayer {
-  const { defaults, overrides, policies } = settings;
-  const ai = defaults === undefined && overrides === undefined ? {} : { ai: withoutUndefined({ defaults, overrides }) };
-  return { options: { ...policies, ...ai }, yamlPath };
 }
 
 function sharedProviderOf(
