@@ -37,7 +37,7 @@ export async function openMock(models: readonly string[]): Promise<MockBox> {
   const child = startOwn('mock.ts', models);
   const message = await nextMessage(child);
   const port = typeof message === 'object' && message !== null && 'port' in message ? Number(message.port) : 0;
-  return { port, stop: () => child.disconnect() };
+  return { port, stop: () => void (child.connected && child.disconnect()) };
 }
 
 export interface Load {
@@ -54,7 +54,7 @@ export function openLoad(): Load {
     child.send(job);
     return (await nextMessage(child)) as LoadFigures;
   }
-  return { run, stop: () => child.disconnect() };
+  return { run, stop: () => void (child.connected && child.disconnect()) };
 }
 
 export interface Standing {

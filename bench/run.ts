@@ -142,6 +142,7 @@ async function main(): Promise<void> {
   const able = await chosen();
   pinSelf(loadCpu);
   const folder = mkdtempSync(`${tmpdir()}/corral-bench-`);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true })); // also when interrupted
   const mock = await openMock(modelsFor(effort));
   const load = openLoad();
   try {
@@ -154,7 +155,6 @@ async function main(): Promise<void> {
   } finally {
     load.stop();
     mock.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
