@@ -120,7 +120,8 @@ function ruleKeyOf({ path, method, headers, query }: MatchConfig): unknown {
   return [path.kind, path.kind === 'regex' ? path.pattern : path.value, method ?? null, values(headers), values(query)];
 }
 
-function ruleOf({ path, method, headers, query }: MatchConfig): MatchRule {
+/** One entry of `matches` as the rule that requests are held against. */
+export function ruleOf({ path, method, headers, query }: MatchConfig): MatchRule {
   return { path: pathRuleOf(path), method, headers: headers.map(valueRuleOf), query: query.map(valueRuleOf) };
 }
 
