@@ -22,7 +22,7 @@ export async function answerInference(
 ): Promise<Response> {
   const bytes = await readInflatedBody(exchange, tools.limits, tools.budget);
   try {
-    const call = decodeCall(protocol, bytes, exchange);
+    const call = decodeCall(protocol, bytes, exchange, tools.limits.allowances);
     exchange.call = call;
     exchange.requestModel = call.model;
     const demo = isDemoModel(call.model) && isDemoOpen(tools) ? demoAnswer(exchange, call) : undefined;

@@ -1,5 +1,6 @@
 /** What answering needs, put together once per plan. */
 import type { AttemptTools } from '../backends/attempts.ts';
+import type { CallAllowances } from '../exchange.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import type { BodyBudget, BodyLimits } from '../protocols/decode.ts';
 import type { IdleWatch } from '../streams/idle.ts';
@@ -10,7 +11,7 @@ export interface AnswerTools extends AttemptTools {
   readonly exchanges: Exchanges;
   readonly idle: IdleWatch;
   readonly budget: BodyBudget;
-  readonly limits: BodyLimits & { readonly allowCloudModels: boolean };
+  readonly limits: BodyLimits & { readonly allowCloudModels: boolean; readonly allowances: CallAllowances };
   readonly random: () => number;
   /** Whether the built-in demo box may answer while no real one does. */
   readonly hasDemo: boolean;

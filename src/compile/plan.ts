@@ -5,7 +5,7 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { ListenAddress } from '../config/schema.ts';
-import type { GatewayEnv, Upstream } from '../exchange.ts';
+import type { CallAllowances, GatewayEnv, Upstream } from '../exchange.ts';
 import type { RouteTable } from '../routes/table.ts';
 
 export interface Plan {
@@ -55,4 +55,5 @@ export interface PlanSettings {
   readonly maxBodyBytes: number;
   readonly maxBufferedBytes: number;
   readonly allowCloudModels: boolean;
+  readonly allowances: CallAllowances;
 }

@@ -25,5 +25,6 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
     maxBodyBytes: fleet.maxBodyBytes ?? frontendPolicies.http.maxBufferSize ?? limits.maxBodyBytes,
     maxBufferedBytes: fleet.maxBufferedBytes ?? limits.maxBufferedBytes,
     allowCloudModels: fleet.allowCloudModels,
+    allowances: { webSearch: fleet.allowWebSearch },
   };
 }

@@ -142,6 +142,12 @@ export const fleetField = z
       .describe(
         'Whether models that Ollama would send to its cloud (`:cloud`, `-cloud`) may be used. What is asked of them leaves the house.',
       ),
+    allowWebSearch: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether `web_search` tools of Responses and Messages requests reach a box, which runs them through ollama.com. Otherwise they are left out, with a warning.',
+      ),
     openPaths: z
       .array(openPathField)
       .max(100, 'at most 100 paths')

@@ -17,16 +17,7 @@ import type { Settings } from './settings.ts';
 
 export function assembleGateway(plan: CompiledPlan, settings: Settings, platform: Platform): { gateway: Gateway; herd: Herd } {
   const { clock } = platform;
-  const {
-    loadTimeoutMs,
-    idleTimeoutMs,
-    probeIntervalMs,
-    bodyTimeoutMs,
-    maxBodyBytes,
-    maxBufferedBytes,
-    allowCloudModels,
-    logFormat,
-  } = plan.settings;
+  const { loadTimeoutMs, idleTimeoutMs, probeIntervalMs, maxBufferedBytes, logFormat } = plan.settings;
   // Tells Corral's own answers from a box's, and is no secret.
   const instanceId = crypto.randomUUID().slice(0, 8);
   // A probe that comes back here is known by its mark: then the box is this Corral itself.
@@ -43,7 +34,7 @@ export function assembleGateway(plan: CompiledPlan, settings: Settings, platform
     exchanges: createExchanges(instanceId, clock, createAccessLog({ format: logFormat, print: platform.print })),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
     budget: createBodyBudget(maxBufferedBytes),
-    limits: { maxBodyBytes, bodyTimeoutMs, allowCloudModels },
+    limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,
     onClientGone: ({ attempt, model, startedMs, abort, settled }) =>

@@ -35,7 +35,7 @@ export async function inflate(
 export function bodyTooLarge(maxBytes: number): GatewayError {
   return new GatewayError(
     'body_too_large',
-    `the request body is larger than ${maxBytes} bytes; frontendPolicies.http.maxBufferSize sets this limit`,
+    `the request body is larger than ${maxBytes} bytes; fleet.maxBodyBytes sets this limit`,
   );
 }
 

@@ -158,6 +158,7 @@ describe('what is accepted', () => {
       probeInterval: 10_000,
       bodyTimeout: 60_000,
       allowCloudModels: false,
+      allowWebSearch: false,
       openPaths: [],
     });
   });

@@ -84,7 +84,7 @@ describe('readBody', () => {
   it('refuses by the announced length, without reading, and says the limit and its setting', async () => {
     const { source, fate } = sourceOf({ chunks: ['x'], headers: { 'content-length': '101' } });
     await expect(readBody(source, limits, createBodyBudget(1000))).rejects.toThrow(
-      'the request body is larger than 100 bytes; frontendPolicies.http.maxBufferSize sets this limit',
+      'the request body is larger than 100 bytes; fleet.maxBodyBytes sets this limit',
     );
     expect(fate.pulled).toBe(0);
   });
