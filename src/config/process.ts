@@ -13,7 +13,7 @@ const listenAddressField = textField(
   '"off" or an address to listen on, such as "localhost:15000"',
   (text): ListenAddress => {
     if (text === 'off') return 'off';
-    const { host, port } = hostPortOf(text);
+    const { host, port } = hostPortOf(text, 0);
     return { host, port };
   },
   'address',

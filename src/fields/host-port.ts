@@ -11,8 +11,8 @@ export interface HostPort {
 
 const expected = '"host:port", such as "localhost:11434"';
 
-/** Throws FieldError for anything that is not a host and a port. */
-export function hostPortOf(text: string): HostPort {
+/** Throws FieldError for anything that is not a host and a port. `minPort` 0 is for addresses to listen on: any free port. */
+export function hostPortOf(text: string, minPort: 0 | 1 = 1): HostPort {
   if (text.startsWith('unix:')) throw new FieldError('Unix sockets are known to agentgateway, not supported yet');
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
   if (scheme !== undefined) throw new FieldError(`expected ${expected}: leave out the "${scheme}"${tlsAdvice(scheme)}`);
@@ -21,7 +21,8 @@ export function hostPortOf(text: string): HostPort {
   const portText = match[3] ?? '';
   if (portText === '') throw new FieldError(`expected ${expected}: the port is missing in "${text.slice(0, 200)}"`);
   const port = Number(portText);
-  if (port < 1 || port > 65_535) throw new FieldError(`a port is a number from 1 to 65535, not ${portText.slice(0, 20)}`);
+  if (port < minPort || port > 65_535)
+    throw new FieldError(`a port is a number from ${minPort} to 65535, not ${portText.slice(0, 20)}`);
   const host = (match[1] ?? match[2] ?? '').toLowerCase();
   const authority = match[1] === undefined ? `${host}:${port}` : `[${host}]:${port}`;
   if (!URL.canParse(`http://${authority}`)) throw new FieldError(`"${host.slice(0, 200)}" is no host name and no IP address`);
