@@ -19,12 +19,15 @@ export function spliceText(text: string, from: number, to: number, splices: read
 }
 
 const encoder = new TextEncoder();
+/** Texts up to here are encoded anew: that costs less than putting the pieces together. */
+const smallLength = 4_096;
 
 /**
  * The UTF-8 of `text[0, to)` with the splices applied. `bytes` is the UTF-8 of `text`; whatever is not replaced is copied from
  * there, so that a megabyte of prompt is moved, not encoded again.
  */
 export function spliceBytes(text: string, bytes: Uint8Array, to: number, splices: readonly Splice[]): Uint8Array {
+  if (to <= smallLength) return encoder.encode(spliceText(text, 0, to, splices));
   const offsetOf = createOffsets(text, bytes.length);
   const parts: Uint8Array[] = [];
   let at = 0;

@@ -23,30 +23,26 @@ class SseSplitter implements FrameSplitter {
 
   endOf(chunk: Uint8Array, from: number): number {
     const { length } = chunk;
-    let isLineEmpty = this.#isLineEmpty;
     let at = from;
     if (this.#isAfterReturn && at < length) {
       this.#isAfterReturn = false;
       if (chunk[at] === lineFeed) at++;
     }
+    let lineFrom = this.#isLineEmpty ? at : -1;
     for (; at < length; at++) {
-      const byte = chunk[at];
-      if (byte !== lineFeed && byte !== carriageReturn) {
-        isLineEmpty = false;
-        continue;
-      }
+      const byte = chunk[at] as number;
+      // Nearly every byte stops here. A plain loop: on V8 a native search costs as much for chunks of this size.
+      if (byte > carriageReturn || (byte !== lineFeed && byte !== carriageReturn)) continue;
+      const isBlank = at === lineFrom;
       if (byte === carriageReturn) {
         if (at + 1 === length) this.#isAfterReturn = true;
         else if (chunk[at + 1] === lineFeed) at++;
       }
-      if (isLineEmpty) {
-        this.#isLineEmpty = true;
-        return at + 1;
-      }
-      isLineEmpty = true;
+      lineFrom = at + 1;
+      if (isBlank) break;
     }
-    this.#isLineEmpty = isLineEmpty;
-    return -1;
+    this.#isLineEmpty = lineFrom === Math.min(at + 1, length);
+    return at < length ? at + 1 : -1;
   }
 }
 

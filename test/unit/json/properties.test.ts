@@ -37,6 +37,7 @@ const key = fc.oneof({ weight: 4, arbitrary: knownKey }, strangeKey);
 const value = fc.oneof(
   fc.constantFrom('1.0', '12345678901234567890', '-0', '1e400', 'true', 'null', '""', '[]', '{}', '"\\u0041\\/"', '"\\udc00x"'),
   fc.constantFrom('{"a":1, "A" : [ {"}":"]"} ] }', '[ 1 ,"," , {"x":1,"x":2}]', '"\\\\"', '"\\\\\\""', '"日本語 🦊"'),
+  { weight: 1, arbitrary: fc.constantFrom('A', 'é', '🦊').map((letter) => `"${letter.repeat(5_000)}"`) },
   fc.nat(80).map((count) => `"${'\\\\'.repeat(count)}\\"${'y'.repeat(count)}"`),
   fc.json(),
   fc.string({ unit: 'binary' }).map((text) => JSON.stringify(text)),

@@ -54,6 +54,10 @@ test('bytes that are no UTF-8 are refused, with the place', () => {
   expect(complaint(() => readObject(new Uint8Array([0x1f, 0x8b, 8, 0])))).toContain('UTF-8');
 });
 
+test('a replacement character that was sent is no fault', () => {
+  expect(read('{"a":"\ufffd"}').get('a')).toBe('\ufffd');
+});
+
 test('an error message never quotes the body', () => {
   expect(complaint(() => read('{"prompt": the secret plan}'))).not.toContain('secret');
 });

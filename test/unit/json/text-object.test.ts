@@ -135,11 +135,14 @@ describe('writing', () => {
   });
 
   test('an emoji before, between and behind edits moves no byte', () => {
-    const draft = read('{"p":"🦊🦊🦊","model":"a","q":"🦊","n":1,"r":"🦊🦊"}').draft();
-    draft.set('model', 'bcd');
-    draft.set('n', '🐔');
-    draft.set('z', true);
-    expect(written(draft)).toBe('{"p":"🦊🦊🦊","model":"bcd","q":"🦊","n":"🐔","r":"🦊🦊","z":true}');
+    for (const times of [1, 2_000]) {
+      const [p, q, r] = ['🦊🦊🦊', '🦊', '🦊é'].map((text) => text.repeat(times));
+      const draft = read(`{"p":"${p}","model":"a","q":"${q}","n":1,"r":"${r}"}`).draft();
+      draft.set('model', 'bcd');
+      draft.set('n', '🐔');
+      draft.set('z', true);
+      expect(written(draft)).toBe(`{"p":"${p}","model":"bcd","q":"${q}","n":"🐔","r":"${r}","z":true}`);
+    }
   });
 });
 
