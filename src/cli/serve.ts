@@ -21,6 +21,11 @@ export interface ServingRuntime {
   readonly startedMs: number;
 }
 
+/** For the log: the stack where there is one. */
+function stackOf(reason: unknown): string {
+  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+}
+
 export async function serve({ runtime, platform, openDoor, startedMs }: ServingRuntime): Promise<void> {
   const prepared = await prepare(processSurroundings(process.argv.slice(2)), platform, openGateway);
   if (!prepared.goesOn) {
@@ -49,6 +54,8 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
     });
     isDraining = () => drain.isDraining;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => drain.signal());
+    // A mistake in one request must not end the streams of all others.
+    process.on('unhandledRejection', (reason) => platform.report('error', `a promise was left alone: ${stackOf(reason)}`));
     opened.herd.start();
     await announce({
       version,

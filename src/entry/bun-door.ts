@@ -1,7 +1,7 @@
 /** A port on Bun. */
 import type { Peer } from '../platform.ts';
 import { bun } from './bun-runtime.ts';
-import { type OpenDoor, plainAddress } from './door.ts';
+import { type Answer, malformed, type OpenDoor, plainAddress } from './door.ts';
 import { ignore } from './web-body.ts';
 
 export const openBunDoor: OpenDoor = async ({ hostname, port, bindPort, answer }) => {
@@ -12,8 +12,10 @@ export const openBunDoor: OpenDoor = async ({ hostname, port, bindPort, answer }
     idleTimeout: 0,
     // The gateway has its own limit and answers 413 in the client's protocol.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: (request, running) =>
-      answer(request, new BunPeer(bindPort, plainAddress(running.requestIP(request)?.address), request)),
+    fetch(request, running) {
+      const peer = new BunPeer(bindPort, plainAddress(running.requestIP(request)?.address), request);
+      return request.url.startsWith('http') ? answer(request, peer) : answerHostless(request, peer, answer);
+    },
     error: () => new Response('internal error', { status: 500 }),
   });
   return {
@@ -27,6 +29,12 @@ export const openBunDoor: OpenDoor = async ({ hostname, port, bindPort, answer }
     },
   };
 };
+
+/** Without a Host that makes a URL, Bun's `url` is the bare path. HTTP/1.0 may come so; any other request may not. */
+function answerHostless(request: Request, peer: Peer, answer: Answer): Response | Promise<Response> {
+  if (request.headers.has('host') || !request.url.startsWith('/')) return malformed();
+  return answer(new Request(`http://localhost${request.url}`, request), peer);
+}
 
 class BunPeer implements Peer {
   readonly port: number | undefined;

@@ -1,22 +1,16 @@
-/// <reference types="node" />
 /** Bun: its own `fetch` towards the boxes, its own server towards the clients. The fastest of the four. */
-import process from 'node:process';
 import type { Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
-import { createLineWriter } from './line-writer.ts';
+import { processConsole } from './process-console.ts';
 import { createWebPlatform } from './web-platform.ts';
 
 export function createBunPlatform(): Platform {
-  const lines = createLineWriter((text) => process.stdout.write(text));
   return createWebPlatform({
     runtime: 'bun',
     hasBackground: true,
     acceptsEncodings: true,
     fetchOptions,
     refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
-    print: lines.print,
-    report: (level, message) => {
-      process.stderr.write(`${level === 'info' ? '' : `${level}: `}${message}\n`);
-    },
+    ...processConsole(),
   });
 }
 

@@ -3,6 +3,7 @@ import type { Peer, Platform, UpstreamRequest, UpstreamTls } from '../platform.t
 import { type DenoClient, type DenoClientOptions, deno, type ServeInfo } from './deno-runtime.ts';
 import { plainAddress } from './door.ts';
 import { createLineWriter } from './line-writer.ts';
+import { reportLine } from './process-console.ts';
 import { ignore } from './web-body.ts';
 import { createWebPlatform } from './web-platform.ts';
 
@@ -11,7 +12,7 @@ const maxTlsClients = 64;
 
 export function createDenoPlatform(): Platform {
   const encoder = new TextEncoder();
-  const lines = createLineWriter((text) => deno.stdout.writeSync(encoder.encode(text)));
+  const lines = createLineWriter({ write: (text) => writeAll(deno.stdout, encoder.encode(text)) });
   const plain = deno.createHttpClient(clientOptions(undefined));
   const byTls = new WeakMap<UpstreamTls, DenoClient>();
   let tlsClients = 0;
@@ -34,9 +35,7 @@ export function createDenoPlatform(): Platform {
     fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : clientFor(tls) }),
     refuses: refusalOf,
     print: lines.print,
-    report: (level, message) => {
-      deno.stderr.writeSync(encoder.encode(`${level === 'info' ? '' : `${level}: `}${message}\n`));
-    },
+    report: (level, message) => writeAll(deno.stderr, encoder.encode(reportLine(level, message))),
   });
 }
 
@@ -72,4 +71,9 @@ export function denoPeer(port: number | undefined, info: ServeInfo): Peer {
       work.catch(ignore);
     },
   };
+}
+
+/** A pipe may take less than it was given. */
+function writeAll(output: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) written += output.writeSync(bytes.subarray(written));
 }

@@ -52,6 +52,11 @@ async function goOn(opened: Opened, settings: Settings, url: string): Promise<vo
     exit: (code) => deno.exit(code),
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) deno.addSignalListener(signal, () => drain.signal());
+  // A mistake in one request must not end the streams of all others.
+  globalThis.addEventListener('unhandledrejection', (event) => {
+    event.preventDefault();
+    platform.report('error', `a promise was left alone: ${String(event.reason?.stack ?? event.reason)}`);
+  });
   opened.herd.start();
   try {
     const { admin } = await openAdminDoors({

@@ -31,8 +31,6 @@ export function plainAddress(address: string | undefined): string | undefined {
 
 /** The same limits wherever Corral opens the port itself. */
 export const doorLimits = {
-  /** Request line and headers together. Agents send long cookies and tokens; Node's own 16 KiB has been hit by them. */
-  maxHeaderBytes: 32 * 1024,
   /** Headers must be there by then: a slow-loris never gets further. */
   headersTimeoutMs: 60_000,
   /** Last resort only, the gateway's own body timeout is shorter. */
@@ -40,3 +38,11 @@ export const doorLimits = {
   /** Longer than the 60 s of common load balancers, which must be the side that closes. */
   keepAliveTimeoutMs: 75_000,
 } as const;
+
+/** For requests that no URL can be made of; there is no gateway to ask what the client would understand. */
+export function malformed(): Response {
+  return new Response('{"error":{"message":"the request target or Host header makes no URL","type":"invalid_request_error"}}', {
+    status: 400,
+    headers: { 'content-type': 'application/json' },
+  });
+}

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Peer } from '../platform.ts';
-import { type Door, doorLimits, type OpenDoor, plainAddress } from './door.ts';
+import { type Door, doorLimits, malformed, type OpenDoor, plainAddress } from './door.ts';
 import { pipe, type TakeRelay } from './node-respond.ts';
 import { ignore } from './web-body.ts';
 
@@ -28,13 +28,12 @@ export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
         const response = answer(request, new NodePeer(bindPort, incoming.socket, outgoing));
         return response instanceof Promise ? response.then((settled) => deliver(settled, outgoing)) : deliver(response, outgoing);
       },
-      // HTTP/1.0 may come without a Host header.
+      // HTTP/1.0 may come without a Host header. The gateway never rejects: only a request that makes no URL is an error here.
       { hostname: 'localhost', errorHandler: malformed },
     );
 
     const server = createServer(
       {
-        maxHeaderSize: doorLimits.maxHeaderBytes,
         headersTimeout: doorLimits.headersTimeoutMs,
         requestTimeout: doorLimits.requestTimeoutMs,
         keepAliveTimeout: doorLimits.keepAliveTimeoutMs,
@@ -65,14 +64,6 @@ function listen(server: Server, hostname: string, port: number, onStop: () => vo
         },
       });
     });
-  });
-}
-
-/** Only requests that @hono/node-server cannot make a URL of come here: the gateway itself never rejects. */
-function malformed(): Response {
-  return new Response('{"error":{"message":"the request target or Host header makes no URL","type":"invalid_request_error"}}', {
-    status: 400,
-    headers: { 'content-type': 'application/json' },
   });
 }
 

@@ -1,13 +1,11 @@
-/// <reference types="node" />
 /** Node: `undici` towards the boxes, the socket itself towards the clients. */
-import process from 'node:process';
 import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts';
 import { systemClock } from './clock.ts';
-import { createLineWriter } from './line-writer.ts';
 import { networkErrorOf } from './network-errors.ts';
 import { createAgents } from './node-agents.ts';
 import { NodeBody } from './node-body.ts';
 import { createNodeRespond, type TakeRelay } from './node-respond.ts';
+import { processConsole } from './process-console.ts';
 
 export interface NodePlatform extends Platform {
   readonly takeRelay: TakeRelay;
@@ -18,7 +16,6 @@ export interface NodePlatform extends Platform {
 export function createNodePlatform(): NodePlatform {
   const agents = createAgents();
   const { respond, takeRelay } = createNodeRespond();
-  const lines = createLineWriter((text) => process.stdout.write(text));
 
   const send = (request: UpstreamRequest): Promise<UpstreamResponse> =>
     new Promise((resolve, reject) => {
@@ -50,10 +47,7 @@ export function createNodePlatform(): NodePlatform {
     respond,
     takeRelay,
     refuses: () => undefined,
-    print: lines.print,
-    report: (level, message) => {
-      process.stderr.write(`${level === 'info' ? '' : `${level}: `}${message}\n`);
-    },
+    ...processConsole(),
     close: () => agents.close(),
   };
 }

@@ -1,7 +1,7 @@
 /** An upstream's answer becomes the client's where responses are web streams: Bun, Deno, Workers. */
-import type { Relay, StreamEnd, Tap } from '../platform.ts';
-import { networkErrorOf } from './network-errors.ts';
-import { concat, ignore, WebBody } from './web-body.ts';
+import type { Relay, StreamEnd } from '../platform.ts';
+import { cutStream, type Reading, tappedStream } from './tapped-stream.ts';
+import { concat, WebBody } from './web-body.ts';
 
 /** Whole answers up to this size go out in one piece: a stream costs several times as much as its bytes here. */
 const smallBytes = 64 * 1024;
@@ -9,130 +9,79 @@ const smallBytes = 64 * 1024;
 export function respondWeb(relay: Relay): Response | Promise<Response> {
   const { status, headers, body, tap } = relay;
   if (!(body instanceof WebBody)) throw new TypeError('respond takes the body that send gave');
-  if (relay.headersOnly || body.stream === null) {
+  const { stream } = body;
+  if (relay.headersOnly || stream === null) {
     body.cancel();
     tap.end();
     return new Response(null, { status, headers });
   }
-  if (body.length !== undefined && body.length <= smallBytes) return respondWhole(relay, body);
-  return new Response(tappedStream(body.stream.getReader(), tap), { status, headers });
+  const reader = stream.getReader();
+  if (body.length !== undefined)
+    return body.length <= smallBytes ? respondSmall(relay, reader, body.length) : respondStream(relay, reader);
+  return headers.get('content-type')?.startsWith('application/json') === true
+    ? respondJson(relay, reader)
+    : respondStream(relay, reader);
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+function respondStream({ status, headers, tap }: Relay, reader: Reader, begun: readonly Reading[] = []): Response {
+  return new Response(tappedStream(reader, tap, begun), { status, headers });
 }
 
 /**
- * When the first chunk is already everything, it leaves as plain bytes. Nothing is held back for that: the same chunk is
- * what a stream would have sent first.
+ * A box that announces a length has its whole answer ready. When the first chunk is all of it, it leaves as plain bytes;
+ * nothing is held back for that, the same chunk is what a stream would have sent first.
  */
-async function respondWhole({ status, headers, tap }: Relay, body: WebBody): Promise<Response> {
-  const reader = (body.stream as ReadableStream<Uint8Array>).getReader();
-  let first: Uint8Array;
-  try {
-    const { done, value } = await reader.read();
-    first = done ? new Uint8Array(0) : value;
-  } catch (thrown) {
-    return endedResponse(new Uint8Array(0), tap.fail(networkErrorOf(thrown)), status, headers);
-  }
-  if (first.length === body.length) return endedResponse(tap.push(first), tap.end(), status, headers);
-  return new Response(tappedStream(reader, tap, first), { status, headers });
+async function respondSmall(relay: Relay, reader: Reader, length: number): Promise<Response> {
+  const reading = reader.read();
+  const first = await reading.catch(() => undefined);
+  if (first?.done === false && first.value.length === length) return respondWhole(relay, first.value);
+  return respondStream(relay, reader, [reading]);
+}
+
+/**
+ * Ollama's whole answers above 2 KB come chunked, in one packet: on Bun their end is known a few microtasks after their
+ * bytes. What is not known by then goes out as the stream that it is.
+ */
+async function respondJson(relay: Relay, reader: Reader): Promise<Response> {
+  const reading = reader.read();
+  const first = await settledSoon(reading);
+  if (first === undefined || first.done) return respondStream(relay, reader, [reading]);
+  const following = reader.read();
+  const second = await settledSoon(following);
+  return second?.done === true ? respondWhole(relay, first.value) : respondStream(relay, reader, [reading, following]);
+}
+
+/** What a reading brings, if it does so before anything else happens; undefined for later, and for failures. */
+async function settledSoon(reading: Reading): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
+  let result: ReadableStreamReadResult<Uint8Array> | undefined;
+  let isSettled = false;
+  reading.then(
+    (settled) => {
+      result = settled;
+      isSettled = true;
+    },
+    () => {
+      isSettled = true;
+    },
+  );
+  for (let turn = 0; turn < soonTurns && !isSettled; turn++) await undefined;
+  return result;
+}
+
+/** Bun was seen to need four. */
+const soonTurns = 6;
+
+function respondWhole({ status, headers, tap }: Relay, bytes: Uint8Array): Response {
+  const passed = tap.push(bytes);
+  return endedResponse(passed, tap.end(), status, headers);
 }
 
 function endedResponse(bytes: Uint8Array, end: StreamEnd, status: number, headers: Headers): Response {
   const whole = end.bytes.length === 0 ? bytes : concat([bytes, end.bytes], bytes.length + end.bytes.length);
+  // The runtime counts: a tap may have changed the length.
   headers.delete('content-length');
   if (end.complete) return new Response(whole as Uint8Array<ArrayBuffer>, { status, headers });
   return new Response(cutStream(whole), { status, headers });
-}
-
-/** The bytes and then a broken connection, so that nobody takes them for a whole answer. */
-function cutStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  let isSent = bytes.length === 0;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (isSent) return cut(controller);
-        isSent = true;
-        controller.enqueue(bytes);
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/**
- * Breaks the connection to the client. An error throws away what is queued, and Bun queues until the end of the turn: so the
- * last words get a turn of their own to leave. Bun prints every reason but undefined, Deno prints even that: it gets one line.
- */
-async function cut(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  controller.error(cutReason);
-}
-
-const cutReason =
-  'Deno' in globalThis
-    ? Object.assign(new Error('cut: the upstream broke off'), { stack: 'cut: the upstream broke off' })
-    : undefined;
-
-/**
- * The upstream's bytes through the tap, one chunk per pull: nothing is read that the client does not take, so back-pressure
- * reaches the box. Hand-written because a TransformStream costs more per chunk and reads one chunk ahead.
- */
-export function tappedStream(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  tap: Tap,
-  first?: Uint8Array,
-): ReadableStream<Uint8Array> {
-  let isOver = false;
-  let waiting = first;
-  let isCutNext = false;
-  let lastWords = 0;
-
-  const finish = (controller: ReadableStreamDefaultController<Uint8Array>, end: StreamEnd) => {
-    isOver = true;
-    lastWords = end.bytes.length;
-    if (lastWords > 0) controller.enqueue(end.bytes);
-    if (end.complete) controller.close();
-    else isCutNext = true;
-  };
-
-  /** False: these bytes were all held back, and the pull must go on or the stream would stall. */
-  const pass = (controller: ReadableStreamDefaultController<Uint8Array>, chunk: Uint8Array): boolean => {
-    const bytes = tap.push(chunk);
-    if (bytes.length === 0) return false;
-    controller.enqueue(bytes);
-    return true;
-  };
-
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (isCutNext) return cut(controller);
-        if (waiting !== undefined) {
-          const chunk = waiting;
-          waiting = undefined;
-          if (pass(controller, chunk)) return;
-        }
-        while (!isOver) {
-          let result: ReadableStreamReadResult<Uint8Array>;
-          try {
-            result = await reader.read();
-          } catch (thrown) {
-            if (!isOver) finish(controller, tap.fail(networkErrorOf(thrown)));
-            break;
-          }
-          // The client may have left while this read was under way.
-          if (isOver) return;
-          if (result.done) finish(controller, tap.end());
-          else if (pass(controller, result.value)) return;
-        }
-        // Nothing was said before the cut, so no further pull would come to make it.
-        if (isCutNext && lastWords === 0) return cut(controller);
-      },
-      cancel() {
-        if (isOver) return;
-        isOver = true;
-        tap.gone();
-        reader.cancel().catch(ignore);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }
