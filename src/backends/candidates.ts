@@ -26,7 +26,7 @@ export function orderCandidates(
   random: () => number,
 ): readonly Candidate[] {
   const [only] = targets;
-  if (targets.length === 1 && only !== undefined)
+  if (targets.length === 1 && only !== undefined && only.weight !== 0)
     return [{ target: only, model: only.modelFor(requested, fleet.isBox(only.upstream)) }];
   const isWeighted = targets.some((target) => target.weight !== undefined);
   const ranked = targets
