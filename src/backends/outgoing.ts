@@ -32,7 +32,6 @@ const neverToBoxes = new Set([
   'via',
   'x-real-ip',
   'true-client-ip',
-  'content-encoding',
   'accept-encoding',
   'access-control-request-method',
   'access-control-request-headers',
@@ -53,7 +52,7 @@ export interface OutgoingOptions {
   readonly query: string;
   /** This Corral's own mark. */
   readonly instanceId: string;
-  /** True when the body that leaves is not the one that came (inflated, edited). */
+  /** True when the body that leaves is not the one that came (inflated, edited): it has no coding any more. */
   readonly bodyWasRead: boolean;
 }
 
