@@ -39,8 +39,9 @@ export interface Payload {
   readonly bytes: Uint8Array | undefined;
 }
 
-/** A box's errors are short; what is longer is cut off rather than kept. */
+/** A box's errors are short and come whole; what is longer, or stalls half-way, counts as a connection that broke. */
 const maxRefusalBytes = 256 * 1024;
+const maxRefusalMs = 10_000;
 /** However many boxes and retries are configured. */
 const maxTries = 32;
 /** Before these, nothing of the request has reached anybody. */
@@ -57,11 +58,18 @@ export async function tryCandidates(
 ): Promise<AttemptsResult> {
   const retry = exchange.retry;
   const tries = Math.min(candidates.length + (retry?.attempts ?? 0), maxTries);
+  let hasLeft = false;
+  if (tries > 1)
+    exchange.peer.onGone(() => {
+      hasLeft = true;
+    });
   for (let index = 0; ; index++) {
     const candidate = candidates[index % candidates.length];
     if (candidate === undefined) throw new GatewayError('no_backends', 'no valid backends');
     const mayTryAnother = index + 1 < tries;
     if (index >= candidates.length && retry !== undefined) await pause(exchange, retry.backoffMs);
+    // Between two tries nobody else looks: whoever left then is told to no try any more.
+    if (hasLeft) throw new ClientGone();
     try {
       const result = await tryOne(exchange, payload, candidate, tools);
       if (!mayTryAnother || !isWorthAnother(result, exchange, index + 1 < candidates.length, tools)) return result;
@@ -69,6 +77,8 @@ export async function tryCandidates(
     } catch (thrown) {
       if (thrown instanceof ClientGone || !mayTryAnother) throw thrown;
       const error = gatewayErrorOf(thrown);
+      // What a box would get wrong another host may serve.
+      if (error === payload.call?.boxRefusal && index + 1 < candidates.length) continue;
       const isReplayable = tools.fleet.isBox(candidate.target.upstream) || beforeConnect.has(error.code) || retry !== undefined;
       if (!error.retryable || !isReplayable) throw thrown;
     }
@@ -107,7 +117,7 @@ async function tryOne(
       path,
       query,
       instanceId: tools.instanceId,
-      bodyWasRead: bytes !== undefined,
+      bodyWasRead: call !== undefined,
     }),
     body: call?.body?.draft(),
     timeoutMs: undefined,
@@ -123,7 +133,7 @@ async function tryOne(
   const body = attempt.body?.bytes() ?? formFor(call, model) ?? bytes ?? exchange.request.body ?? undefined;
   const answered = await send(attempt, body, model, record, tools);
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, answered };
-  return { kind: 'refused', candidate, refusal: await readRefusal(answered, candidate, tools) };
+  return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
 }
 
 /** A form whose model is not the one that the client named. */
@@ -138,15 +148,28 @@ function editForBox(exchange: Exchange, call: Call, body: JsonDraft): void {
   for (const warning of call.boxWarnings ?? []) addWarning(exchange, warning);
 }
 
-async function readRefusal({ response }: Answered, candidate: Candidate, tools: AttemptTools): Promise<Refusal> {
-  const bytes = await response.body.read(maxRefusalBytes);
+async function readRefusal(
+  { response, abort }: Answered,
+  exchange: Exchange,
+  candidate: Candidate,
+  tools: AttemptTools,
+): Promise<Refusal> {
+  const { upstream } = candidate.target;
+  const stop = exchange.clock.after(maxRefusalMs, () =>
+    abort(new GatewayError('upstream_closed', `${upstream.name} stalled in the middle of its answer`)),
+  );
+  const bytes = await response.body.read(maxRefusalBytes).finally(stop);
   const text = new TextDecoder().decode(bytes);
   if (candidate.model !== undefined && tools.isModelMissing(response.status, text)) {
-    tools.fleet.noteMissing(candidate.target.upstream, candidate.model);
+    tools.fleet.noteMissing(upstream, candidate.model);
   }
   return { status: response.status, headers: response.headers, bytes, text };
 }
 
-function pause(exchange: Exchange, delayMs: number): Promise<void> {
-  return new Promise((resolve) => exchange.clock.after(delayMs, resolve));
+/** Throws request_timeout as soon as the pause turns out to reach beyond the exchange's own limit. */
+async function pause({ clock, deadlineMs = Number.POSITIVE_INFINITY }: Exchange, delayMs: number): Promise<void> {
+  if (delayMs <= 0) return;
+  const leftMs = deadlineMs - clock.now();
+  await new Promise<void>((resolve) => clock.after(Math.max(0, Math.min(delayMs, leftMs)), resolve));
+  if (leftMs <= delayMs) throw new GatewayError('request_timeout', 'request timeout');
 }
