@@ -92,7 +92,7 @@ describe('an answer too long to keep', () => {
 
   test('what a model wrote is not taken for a count', () => {
     const said = JSON.stringify('"usage":{"prompt_tokens":1} "prompt_eval_count":1,"eval_count":1,"done":true,"model":"x"');
-    const text = `{${vectors},"prompt_eval_count":19,"eval_count":12,"said":${said}}`;
+    const text = `{${vectors},"prompt_eval_count":19,"eval_count":12,"said":${said},"x\\"eval_count":1}`;
     expect(run(text).report).toEqual({
       how: 'completed',
       bytes: text.length,

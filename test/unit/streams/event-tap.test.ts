@@ -100,6 +100,18 @@ describe('what is learnt', () => {
     }
   });
 
+  test('line ends of all three kinds in one stream, byte by byte', () => {
+    const text = `data: {"a":1}\rid: 1\n\ndata: {"a":2}\r\n\ndata: {"a":3}\n\r\n${usage}data: [DONE]\r\r`;
+    const bytes = bytesOf(text);
+    for (const removeUsageOnly of [false, true]) {
+      const { report, text: output } = runTap(openaiShape, cutAt(bytes, [...bytes.keys()]), { removeUsageOnly });
+      expect([report.how, report.events, report.usage?.outputTokens]).toEqual(['completed', 3, 12]);
+      // Half a `\r\n` may go with the frame behind it: the other half still ends its line.
+      expect(sseEvents(output)).toEqual(sseEvents(removeUsageOnly ? text.replace(usage, '') : text));
+      if (!removeUsageOnly) expect(output).toBe(text);
+    }
+  });
+
   test('data over several lines is one event with its name', () => {
     const shape: StreamShape = {
       framing: 'sse',

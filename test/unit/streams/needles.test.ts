@@ -30,6 +30,8 @@ test('only within the borders', () => {
     false,
     false,
   ]);
+  const longer = createNeedleSearch(['zz', 'abcd']);
+  expect([longer(bytesOf('abcd'), 0, 3), longer(bytesOf('abcd'), 0, 4)]).toEqual([false, true]);
 });
 
 test('an empty needle is refused', () => {
