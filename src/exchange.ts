@@ -7,6 +7,7 @@
 import type { GatewayError } from './errors.ts';
 import type { JsonDraft, ObjectText } from './json/object-text.ts';
 import type { Clock, Peer, UpstreamTls } from './platform.ts';
+import type { StreamSeen, StreamShape } from './streams/shape.ts';
 
 /** Hono's environment in this house: `c.env` is the exchange itself. */
 export interface GatewayEnv {
@@ -165,37 +166,7 @@ export type AttemptEdit = (attempt: Attempt) => void;
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** What an event of a stream, or a whole JSON answer, tells Corral. */
-export interface EventFacts {
-  /** Token counts, when this event carries the final ones. */
-  usage?: { inputTokens: number; outputTokens: number };
-  /** This event only exists because Corral asked for usage: it is taken out when the client did not. */
-  isUsageOnly?: boolean;
-  /** The box reports its own failure in the stream. */
-  failed?: string;
-  model?: string;
-  /** The answer's id, where an error in the stream must repeat it (Responses). */
-  answerId?: string;
-}
-
-/** What the tap has seen of a stream, for the error that ends it. */
-export interface StreamSeen {
-  readonly answerId?: string | undefined;
-  readonly model?: string | undefined;
-  /** Events so far. */
-  readonly events?: number | undefined;
-}
-
-/** How a protocol's answers look on the wire: all that `streams/` needs to watch one. */
-export interface StreamShape {
-  readonly framing: 'sse' | 'ndjson';
-  /** An event is parsed only when its bytes contain one of these; each is ASCII. Keeps the tap cheap. */
-  readonly telling: readonly string[];
-  /** Facts of one telling event, given its data: SSE `data` joined, or an NDJSON line. `event` is SSE's event name. Never throws. */
-  factsOf(data: string, event: string | undefined): EventFacts;
-  /** True for the event after which the stream is whole: `[DONE]`, `message_stop`, `response.completed`, `"done":true`. */
-  isTerminator(data: string, event: string | undefined): boolean;
-}
+export type { EventFacts, StreamSeen, StreamShape } from './streams/shape.ts';
 
 /** One wire protocol: what the gateway must know of it. Bodies pass through as they came; nothing is whitelisted. */
 export interface Protocol {

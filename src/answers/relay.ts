@@ -80,9 +80,14 @@ function createTap(
     });
   }
   if (protocol !== undefined && type.startsWith('application/json')) {
-    return createAnswerTap({ usageOf: protocol.usageOf, onFirstByte, onBytes, onEnd });
+    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: lengthOf(headers), onFirstByte, onBytes, onEnd });
   }
   return createPlainTap({ onFirstByte, onBytes, onEnd });
+}
+
+function lengthOf(headers: Headers): number | undefined {
+  const length = headers.get('content-length');
+  return length === null ? undefined : Number(length);
 }
 
 function settle(exchange: Exchange, report: TapReport): void {

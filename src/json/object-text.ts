@@ -3,9 +3,6 @@
  * encoding/json) folds member names by Unicode simple folding and lets the last one win; so does this.
  */
 
-export { editMember, memberObject, memberObjects } from './nested.ts';
-export { readObject } from './read-object.ts';
-
 /** A JSON object that was checked to be one. Reading never changes it. */
 export interface ObjectText {
   /** Whether a member whose name folds to `name` exists. `name` is given in lower case ASCII. */

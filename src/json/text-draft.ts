@@ -1,15 +1,28 @@
 import { stringify } from 'lossless-json';
 import { foldName } from './fold.ts';
-import type { JsonDraft } from './object-text.ts';
+import type { JsonDraft, ObjectText } from './object-text.ts';
 import { parseValue } from './parse.ts';
-import type { MemberEdit, TextObject } from './text-object.ts';
 
-/** Edits of a `TextObject`, kept apart from it until they are written out. */
+/** What becomes of one member: its new JSON text under the plain name, or undefined when it goes. */
+export interface MemberEdit {
+  readonly name: string;
+  readonly json: string | undefined;
+}
+
+/** The object that a draft edits: it writes the edits into its own text. */
+export interface DraftedObject extends Pick<ObjectText, 'has' | 'get' | 'textOf'> {
+  /** The edited text of the object alone. */
+  write(edits: ReadonlyMap<string, MemberEdit>): string;
+  /** The edited text, UTF-8; the original bytes when nothing changed. */
+  writeBytes(edits: ReadonlyMap<string, MemberEdit>): Uint8Array;
+}
+
+/** Edits of an object, kept apart from it until they are written out. */
 export class TextDraft implements JsonDraft {
-  readonly #object: TextObject;
+  readonly #object: DraftedObject;
   readonly #edits = new Map<string, MemberEdit>();
 
-  constructor(object: TextObject) {
+  constructor(object: DraftedObject) {
     this.#object = object;
   }
 

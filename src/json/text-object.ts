@@ -13,13 +13,7 @@ import type { ObjectText } from './object-text.ts';
 import { parseValue } from './parse.ts';
 import { type MemberSpan, type ObjectSpan, scanArray, scanObject } from './scan.ts';
 import { type Splice, spliceBytes, spliceText } from './splice.ts';
-import { TextDraft } from './text-draft.ts';
-
-/** What becomes of one member: its new JSON text under the plain name, or undefined when it goes. */
-export interface MemberEdit {
-  readonly name: string;
-  readonly json: string | undefined;
-}
+import { type MemberEdit, TextDraft } from './text-draft.ts';
 
 /** Edits by folded name. */
 export type MemberEdits = ReadonlyMap<string, MemberEdit>;

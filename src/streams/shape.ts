@@ -1,20 +1,25 @@
-/**
- * What `streams/` asks of a protocol. The same contract as StreamShape in exchange.ts, said again because that file stands above
- * this folder; the tap's unit test holds the two together.
- */
+/** How a protocol's answers look on the wire: all that this room needs to know to watch one. */
 
+/** What an event of a stream, or a whole JSON answer, tells Corral. */
 export interface EventFacts {
+  /** Token counts, when this event carries the final ones. */
   usage?: { inputTokens: number; outputTokens: number };
+  /** This event only exists because Corral asked for usage: it is taken out when the client did not. */
   isUsageOnly?: boolean;
+  /** The box reports its own failure in the stream. */
   failed?: string;
   model?: string;
+  /** The answer's id, where an error in the stream must repeat it (Responses). */
   answerId?: string;
 }
 
 export interface StreamShape {
   readonly framing: 'sse' | 'ndjson';
+  /** An event is parsed only when its bytes contain one of these; each is ASCII. Keeps the tap cheap. */
   readonly telling: readonly string[];
+  /** Facts of one telling event, given its data: SSE `data` joined, or an NDJSON line. `event` is SSE's event name. Never throws. */
   factsOf(data: string, event: string | undefined): EventFacts;
+  /** True for the event after which the stream is whole: `[DONE]`, `message_stop`, `response.completed`, `"done":true`. */
   isTerminator(data: string, event: string | undefined): boolean;
 }
 
@@ -22,5 +27,6 @@ export interface StreamShape {
 export interface StreamSeen {
   readonly answerId?: string | undefined;
   readonly model?: string | undefined;
+  /** Events so far. */
   readonly events?: number | undefined;
 }

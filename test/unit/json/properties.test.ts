@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { parse } from 'lossless-json';
 import { describe, expect, test } from 'vitest';
-import { type ObjectText, readObject } from '../../../src/json/object-text.ts';
+import type { ObjectText } from '../../../src/json/object-text.ts';
+import { readObject } from '../../../src/json/read-object.ts';
 
 const names = ['model', 'messages', 'stream', 'tools', 'keep_alive', 'k', 'options', 'x'] as const;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
-import { readObject } from '../../../src/json/object-text.ts';
+import { readObject } from '../../../src/json/read-object.ts';
 
 const read = (text: string, limits?: { maxDepth: number }) => readObject(new TextEncoder().encode(text), limits);
 

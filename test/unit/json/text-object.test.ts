@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { dedupeText } from '../../../src/json/nested.ts';
-import { editMember, memberObject, memberObjects, readObject } from '../../../src/json/object-text.ts';
+import { dedupeText, editMember, memberObject, memberObjects } from '../../../src/json/nested.ts';
+import { readObject } from '../../../src/json/read-object.ts';
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const read = (text: string) => readObject(bytesOf(text));

@@ -2,7 +2,7 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { gatewayErrorOf } from '../../../src/errors.ts';
 import type { Attempt, Exchange, GatewayEnv, Upstream } from '../../../src/exchange.ts';
-import { readObject } from '../../../src/json/object-text.ts';
+import { readObject } from '../../../src/json/read-object.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
 export interface FakeRequest {
