@@ -99,6 +99,8 @@ export function pipe({ status, headers, body, tap }: Relay, outgoing: ServerResp
 function pipeWhole(whole: Uint8Array, status: number, headers: Headers, tap: Tap, outgoing: ServerResponse): void {
   const bytes = whole.length === 0 ? whole : tap.push(whole);
   const end = tap.end();
+  // As it was announced, it would look whole to the client; and a tap may have changed the length.
+  if (!end.complete || bytes.length + end.bytes.length !== whole.length) headers.delete('content-length');
   const raw = rawHeadersOf(headers);
   if (!end.complete || end.bytes.length > 0) {
     outgoing.writeHead(status, raw);
