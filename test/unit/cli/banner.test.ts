@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { boxLines, curlLine, urlOf } from '../../../src/cli/banner.ts';
+import type { BoxReport } from '../../../src/fleet/fleet.ts';
+
+function box(more: Partial<BoxReport>): BoxReport {
+  return {
+    name: 'ollama',
+    url: 'http://localhost:11434',
+    isAlive: true,
+    isBox: true,
+    version: '0.12.3',
+    models: [],
+    why: undefined,
+    mend: undefined,
+    ...more,
+  };
+}
+
+describe('urlOf', () => {
+  it('puts an IPv6 address in brackets', () => {
+    expect(urlOf('127.0.0.1', 3000)).toBe('http://127.0.0.1:3000');
+    expect(urlOf('::1', 3000)).toBe('http://[::1]:3000');
+  });
+});
+
+describe('boxLines', () => {
+  it('tells version and models, the first five of them', () => {
+    expect(
+      boxLines([
+        box({ models: ['llama3.2:latest'] }),
+        box({ name: 'b', models: ['1', '2', '3', '4', '5', '6', '7'] }),
+        box({ name: 'c' }),
+      ]),
+    ).toEqual([
+      '  box ollama  http://localhost:11434  Ollama 0.12.3, 1 model: llama3.2:latest',
+      '  box b       http://localhost:11434  Ollama 0.12.3, 7 models: 1, 2, 3, 4, 5 and 2 more',
+      '  box c       http://localhost:11434  Ollama 0.12.3, no models yet (ollama pull llama3.2)',
+    ]);
+  });
+
+  it('tells why one does not answer and what to do', () => {
+    expect(
+      boxLines([
+        box({
+          isAlive: false,
+          version: undefined,
+          models: undefined,
+          why: 'Connection refused.',
+          mend: 'Start it with `ollama serve`.',
+        }),
+      ]),
+    ).toEqual(['  box ollama  http://localhost:11434  Connection refused. Start it with `ollama serve`.']);
+    expect(boxLines([box({ isAlive: false, models: undefined })])).toEqual([
+      '  box ollama  http://localhost:11434  does not answer',
+    ]);
+  });
+
+  it('tells of one that takes its time, and of one that is no Ollama', () => {
+    expect(boxLines([box({ isAlive: undefined })])).toEqual(['  box ollama  http://localhost:11434  has not answered yet']);
+    expect(boxLines([box({ isBox: false, version: undefined, models: ['gpt'] })])).toEqual([
+      '  box ollama  http://localhost:11434  OpenAI-compatible, 1 model: gpt',
+    ]);
+  });
+});
+
+describe('curlLine', () => {
+  const of = (more: Partial<Parameters<typeof curlLine>[0]>) =>
+    curlLine({ url: 'http://localhost:3000', boxes: [], hasDemo: true, needsKey: false, ...more });
+
+  it('asks a model that a box has, and none that only embeds', () => {
+    expect(of({ boxes: [box({ models: ['nomic-embed-text:latest', 'qwen3:4b'] })] })).toBe(
+      `  curl -N http://localhost:3000/v1/chat/completions -H 'content-type: application/json' -d '{"model":"qwen3:4b","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`,
+    );
+  });
+
+  it('asks the demo while no box answers', () => {
+    expect(of({ boxes: [box({ isAlive: false })] })).toContain('"model":"demo"');
+    expect(of({ boxes: [box({ isAlive: false })], hasDemo: false })).toContain('"model":"llama3.2"');
+    expect(of({ boxes: [box({})] })).toContain('"model":"llama3.2"');
+  });
+
+  it('shows where the key goes', () => {
+    expect(of({ needsKey: true })).toContain(` -H "authorization: Bearer $CORRAL_API_KEY" `);
+  });
+
+  it('stays one argument whatever a model is called', () => {
+    expect(of({ boxes: [box({ models: ["it's"] })] })).toContain(`"model":"it'\\''s"`);
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { openAdminDoors } from '../../../src/cli/admin-doors.ts';
+import { CannotListen, openDoors, refusalOf } from '../../../src/cli/doors.ts';
+import type { Door, DoorOptions, OpenDoor } from '../../../src/entry/door.ts';
+import type { Opened } from '../../../src/entry/open.ts';
+import type { Settings } from '../../../src/entry/settings.ts';
+import type { Peer } from '../../../src/platform.ts';
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(`listen ${code}`), { code });
+}
+
+/** Doors that are only written down; ports in `taken` are somebody else's. */
+function building(taken: readonly number[] = []) {
+  const asked: DoorOptions[] = [];
+  const closed: number[] = [];
+  const openDoor: OpenDoor = async (options) => {
+    asked.push(options);
+    if (taken.includes(options.port)) throw systemError('EADDRINUSE');
+    const door: Door = {
+      hostname: options.hostname,
+      port: options.port,
+      stopAccepting: () => undefined,
+      close: () => closed.push(options.port),
+    };
+    return door;
+  };
+  return { asked, closed, openDoor };
+}
+
+function opened(more: Partial<Opened> = {}): Opened {
+  return {
+    gateway: { fetch: () => new Response('gateway'), inFlight: 0, drain: () => undefined, onIdle: () => undefined },
+    herd: { start: () => undefined, stop: () => undefined, catchUp: () => undefined, describe: () => [] },
+    ports: [3000, 4000],
+    everyRouteIsProtected: false,
+    admin: { admin: { host: 'localhost', port: 15_000 }, stats: undefined, readiness: undefined },
+    warnings: [],
+    hasDemo: true,
+    ...more,
+  };
+}
+
+function settings(more: Partial<Settings> = {}): Settings {
+  return {
+    config: { text: '', name: '' },
+    host: undefined,
+    port: undefined,
+    allowAnonymous: false,
+    allowedHosts: [],
+    hasDemo: true,
+    apiKey: undefined,
+    adminToken: undefined,
+    originPatterns: [],
+    env: () => undefined,
+    readFile: undefined,
+    ...more,
+  };
+}
+
+const placesOf = (asked: readonly DoorOptions[]) =>
+  asked.map(({ hostname, port, bindPort }) => `${hostname}:${port} for ${bindPort}`);
+
+describe('openDoors', () => {
+  it('stays on loopback as long as a route is open to all', async () => {
+    const { asked, openDoor } = building();
+    await openDoors(opened(), settings(), openDoor);
+    expect(placesOf(asked)).toEqual(['127.0.0.1:3000 for 3000', '127.0.0.1:4000 for 4000']);
+  });
+
+  it('listens everywhere when every route is protected', async () => {
+    const { asked, openDoor } = building();
+    await openDoors(opened({ everyRouteIsProtected: true }), settings(), openDoor);
+    expect(placesOf(asked)).toEqual(['0.0.0.0:3000 for 3000', '0.0.0.0:4000 for 4000']);
+  });
+
+  it('does not take --allow-anonymous for a wish to listen everywhere', async () => {
+    const { asked, openDoor } = building();
+    await openDoors(opened(), settings({ allowAnonymous: true }), openDoor);
+    expect(asked[0]?.hostname).toBe('127.0.0.1');
+  });
+
+  it('listens where it is told, on the first port it is told', async () => {
+    const { asked, openDoor } = building();
+    await openDoors(opened(), settings({ host: '10.0.0.1', port: 0 }), openDoor);
+    expect(placesOf(asked)).toEqual(['10.0.0.1:0 for 3000', '10.0.0.1:4000 for 4000']);
+  });
+
+  it('opens all or none', async () => {
+    const { closed, openDoor } = building([4000]);
+    await expect(openDoors(opened(), settings(), openDoor)).rejects.toThrow(CannotListen);
+    expect(closed).toEqual([3000]);
+  });
+});
+
+describe('refusalOf', () => {
+  it.each([
+    [systemError('EADDRINUSE'), 3000, /^port 3000 is in use \(h:3000\).*lsof -i :3000.*--port 3001$/],
+    [new Error('Failed to start server. Is port 3000 in use?'), 3000, /^port 3000 is in use/],
+    [systemError('EACCES'), 80, /^port 80 may not be opened by this user.*--port 8080$/],
+    [systemError('EADDRNOTAVAIL'), 3000, /^h is no address of this machine/],
+    [systemError('EMFILE'), 3000, /^cannot listen on h:3000: listen EMFILE$/],
+  ])('%s', (thrown, port, words) => {
+    expect(refusalOf('h', port, thrown)).toMatch(words);
+  });
+});
+
+describe('openAdminDoors', () => {
+  const open = (openDoor: OpenDoor, more: Partial<Opened> = {}) => {
+    const warnings: string[] = [];
+    const doors = openAdminDoors({
+      opened: opened(more),
+      adminToken: undefined,
+      isDraining: () => false,
+      openDoor,
+      warn: (message) => warnings.push(message),
+    });
+    return { doors, warnings };
+  };
+  const local: Peer = { port: undefined, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
+
+  it('answers readiness at the admin address', async () => {
+    const { asked, openDoor } = building();
+    const { doors } = open(openDoor);
+    expect((await doors).admin?.port).toBe(15_000);
+    const answer = await asked[0]?.answer(
+      new Request('http://localhost:15000/healthz/ready', { headers: { host: 'localhost:15000' } }),
+      local,
+    );
+    expect(await answer?.text()).toBe('ready\n');
+  });
+
+  it('does without when somebody has the default port', async () => {
+    const { doors, warnings } = open(building([15_000]).openDoor);
+    expect((await doors).admin).toBeUndefined();
+    expect(warnings).toEqual([
+      'no admin address: port 15000 is in use (localhost:15000), perhaps by another Corral. Find it with: lsof -i :15000. Set config.adminAddr to another address, or to off',
+    ]);
+  });
+
+  it('does not do without an address that was asked for', async () => {
+    const { doors } = open(building([15_001]).openDoor, {
+      admin: { admin: { host: 'localhost', port: 15_001 }, stats: undefined, readiness: undefined },
+    });
+    await expect(doors).rejects.toThrow(CannotListen);
+  });
+
+  it('opens none when it is off, and a readiness port where one is asked for', async () => {
+    const off = building();
+    await open(off.openDoor, { admin: { admin: undefined, stats: undefined, readiness: undefined } }).doors;
+    expect(off.asked).toEqual([]);
+    const both = building();
+    const { doors } = open(both.openDoor, {
+      admin: { admin: undefined, stats: undefined, readiness: { host: '::', port: 15_021 } },
+    });
+    expect(placesOf(both.asked)).toEqual(['::' + ':15021 for undefined']);
+    expect((await doors).doors).toHaveLength(1);
+    const answer = await both.asked[0]?.answer(new Request('http://10.0.0.1:15021/healthz/ready'), local);
+    expect(answer?.status).toBe(200);
+  });
+});

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { prepare, version } from '../../../src/cli/prepare.ts';
+import type { OpenResult } from '../../../src/entry/open.ts';
+import type { Platform } from '../../../src/platform.ts';
+
+const platform = {} as Platform;
+
+async function run(args: readonly string[], result: OpenResult = { ok: false, problems: [] }) {
+  let out = '';
+  let err = '';
+  let opened = 0;
+  const prepared = await prepare(
+    {
+      args,
+      env: () => undefined,
+      readFile: () => 'text',
+      readStdin: () => '',
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+    },
+    platform,
+    async () => {
+      opened++;
+      return result;
+    },
+  );
+  return { out, err, opened, exitCode: prepared.goesOn ? 'goes on' : prepared.exitCode };
+}
+
+const fine = { ok: true, opened: { warnings: ['corral.yaml:3:1 a route is shadowed'] } } as unknown as OpenResult;
+
+describe('prepare', () => {
+  it('goes on with a good configuration, warnings said', async () => {
+    expect(await run([], fine)).toEqual({
+      out: '',
+      err: 'warning: corral.yaml:3:1 a route is shadowed\n',
+      opened: 1,
+      exitCode: 'goes on',
+    });
+  });
+
+  it('--validate-only opens and ends', async () => {
+    expect(await run(['--validate-only'], fine)).toMatchObject({ out: 'Configuration is valid!\n', exitCode: 0 });
+  });
+
+  it('prints every error and ends with 1', async () => {
+    const result = await run(['-f', 'x.yaml', '--validate-only'], { ok: false, problems: ['x.yaml:1:1 one', 'x.yaml:2:1 two'] });
+    expect(result).toEqual({
+      out: '',
+      err: 'x.yaml:1:1 one\nx.yaml:2:1 two\n2 errors in x.yaml; nothing was started\n',
+      opened: 1,
+      exitCode: 1,
+    });
+  });
+
+  it('ends with 2 for a wrong command line, before anything is read', async () => {
+    expect(await run(['--prot'])).toMatchObject({
+      err: 'error: unknown flag --prot; did you mean --port?\nFlags are listed by --help\n',
+      opened: 0,
+      exitCode: 2,
+    });
+  });
+
+  it('prints version and help, and opens nothing', async () => {
+    expect(version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(await run(['-V'])).toEqual({ out: `corral ${version}\n`, err: '', opened: 0, exitCode: 0 });
+    expect((await run(['--help'])).out).toContain('Usage: corral');
+  });
+
+  it('ends with 1 for settings that cannot be meant', async () => {
+    expect(await run(['--port', 'x'])).toMatchObject({ opened: 0, exitCode: 1 });
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { createWorkersPlatform, workersPeer } from '../../../src/entry/workers-platform.ts';
+
+const { refuses } = createWorkersPlatform();
+
+describe('what Workers cannot do', () => {
+  it('a Host that is not the dialled name', () => {
+    expect(refuses({ url: 'https://box.example', host: 'localhost:11434' })).toMatch(/rewrite it in the tunnel/);
+    expect(refuses({ url: 'https://box.example', host: 'box.example' })).toBeUndefined();
+    expect(refuses({ url: 'https://box.example' })).toBeUndefined();
+  });
+
+  it('TLS settings per upstream', () => {
+    expect(refuses({ url: 'https://box.example', tls: { insecure: true } })).toMatch(/TLS/);
+    expect(refuses({ url: 'https://box.example', tls: {} })).toBeUndefined();
+  });
+});
+
+describe('a client on Workers', () => {
+  const peerFrom = (address: string | undefined) =>
+    workersPeer(
+      3000,
+      new Request('https://corral.example/', { headers: address === undefined ? {} : { 'cf-connecting-ip': address } }),
+      {
+        waitUntil: () => undefined,
+      },
+    );
+
+  it('has the address that the edge wrote down', () => {
+    expect(peerFrom('203.0.113.7').address()).toBe('203.0.113.7');
+    expect(peerFrom('2001:db8::7').address()).toBe('2001:db8::7');
+  });
+
+  it.each([
+    '127.0.0.1',
+    '127.9.9.9',
+    '::1',
+    '0:0:0:0:0:0:0:1',
+    '::ffff:127.0.0.1',
+    '0.0.0.0',
+    '::',
+    'localhost',
+    'x\ty'.replace('\t', ' '),
+    '',
+  ])('is never on this machine, whatever a header says: "%s"', (claimed) => {
+    expect(peerFrom(claimed).address()).toBeUndefined();
+  });
+
+  it('hands work on to the runtime, failures included', async () => {
+    const handed: Promise<unknown>[] = [];
+    const peer = workersPeer(undefined, new Request('https://corral.example/'), { waitUntil: (work) => handed.push(work) });
+    peer.waitUntil(Promise.reject(new Error('lost')));
+    await expect(handed[0]).resolves.toBeUndefined();
+  });
+});
