@@ -106,6 +106,7 @@ async function tryOne(
   const { path, query } = target.pathFor({
     protocol: exchange.protocol,
     clientPath: exchange.path,
+    matchedPrefix: exchange.matchedPrefix,
     query: exchange.query,
     isBox,
   });

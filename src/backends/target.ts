@@ -14,7 +14,7 @@ export interface Target {
    * On a box the configuration's model is a default, elsewhere it replaces the client's (design decision 1).
    */
   modelFor(requested: string | undefined, isBox: boolean): string | undefined;
-  /** The path on the wire, with its query. `clientPath` is what the client sent, after the route's rewrite. */
+  /** The path on the wire, with its query. */
   pathFor(call: PathQuestion): { readonly path: string; readonly query: string };
   /** Policies that edit each try, route before backend. */
   readonly edits: readonly AttemptEdit[];
@@ -25,7 +25,9 @@ export interface Target {
 export interface PathQuestion {
   /** Undefined where a request passes without being understood. */
   readonly protocol: Protocol | undefined;
+  /** As the client sent it, and the prefix by which its route matched: for the route's rewrite. */
   readonly clientPath: string;
+  readonly matchedPrefix: string | undefined;
   readonly query: string;
   readonly isBox: boolean;
 }

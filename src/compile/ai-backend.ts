@@ -1,11 +1,9 @@
 /** `ai` backends: one provider or groups of them, several of a route together, several equal routes as one. */
 import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
 import type { AiConfig, Config, RouteBackendConfig } from '../config/schema.ts';
-import type { Exchange } from '../exchange.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
-import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
-import { aiOptionsOf, innermost, type PolicyLayer } from './policy-stack.ts';
-import { createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
+import { aiOptionsOf, type PolicyLayer } from './policy-stack.ts';
+import { compilePathRewrite, createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
 import { PlanError, type Upstreams } from './upstreams.ts';
 
 export interface BackendScope {
@@ -77,7 +75,8 @@ function compileAi(
       return createAiTarget(providerTargetOf(provider), {
         ...scope,
         layers: [...layers, ...own],
-        weight,
+        // A weight is the backend's share, not that of each of its providers.
+        weight: weight === undefined ? undefined : weight / providers.length,
         group,
         yamlPath: place,
       });
@@ -88,12 +87,13 @@ function compileAi(
 
 function aiBackendOf(targets: readonly Target[], layers: readonly PolicyLayer[], scope: BackendScope): AiBackend {
   const ai = aiOptionsOf(layers);
+  const rewrite = compilePathRewrite(layers);
   return {
     targets,
     targetsFor: () => targets,
     addedModels: aliasesOf(ai),
     listsModel: () => true,
-    pathOf: compilePathRewrite(layers),
+    pathOf: ({ path, matchedPrefix }) => rewrite(path, matchedPrefix),
     routeTypeOf: compileRouteTypes(ai.routes),
     openPaths: scope.openPaths,
   };
@@ -103,17 +103,6 @@ function aliasesOf({ modelAliases = {} }: AiOptions): readonly AddedModel[] {
   return Object.entries(modelAliases)
     .filter(([name]) => !name.includes('*'))
     .map(([name, target]) => ({ name, target }));
-}
-
-function compilePathRewrite(layers: readonly PolicyLayer[]): (exchange: Exchange) => string {
-  const layer = layers.findLast(({ options }) => options.urlRewrite !== undefined);
-  const options = innermost<UrlRewriteOptions>(layers, 'urlRewrite');
-  const rewrite: PathRewrite | undefined =
-    options === undefined || layer === undefined
-      ? undefined
-      : pathRewriteOf(options, { yamlPath: `${layer.yamlPath}.urlRewrite`, adminToken: undefined });
-  if (rewrite === undefined) return ({ path }) => path;
-  return ({ path, matchedPrefix }) => rewrite(path, matchedPrefix);
 }
 
 /** Several backends as one: their targets in file order; what only one of them can say is the first one's. */

@@ -1,12 +1,12 @@
 /** One provider of an `ai` backend, or one `host` backend, as a target. */
 import type { PathQuestion, Target } from '../backends/target.ts';
 import type { AiProviderConfig, FormatConfig, ProviderConfig } from '../config/schema.ts';
-import type { Upstream } from '../exchange.ts';
+import type { Protocol, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
 import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
 import { responseEditOf } from '../policies/responseHeaderModifier.ts';
-import type { UrlRewriteOptions } from '../policies/urlRewrite.ts';
+import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
 import { aiOptionsOf, attemptEditsOf, innermost, type PolicyLayer } from './policy-stack.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -62,7 +62,7 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     group: scope.group,
     declares: wanted.model,
     modelFor: compileModelChoice(wanted, ai),
-    pathFor: compilePaths(wanted),
+    pathFor: compilePaths(wanted, compilePathRewrite(layers)),
     edits: attemptEditsOf(withoutPathRewrite(layers), scope.adminToken, decidedEarlier),
     answerEdits: answerEditsOf(layers),
   };
@@ -153,11 +153,22 @@ function compileModelChoice(wanted: ProviderTarget, ai: ReturnType<typeof aiOpti
   };
 }
 
+/** The path that `urlRewrite` makes of the client's: it decides the protocol, and is what leaves where no protocol's path does. */
+export function compilePathRewrite(layers: readonly PolicyLayer[]): PathRewrite {
+  const layer = layers.findLast(({ options }) => options.urlRewrite !== undefined);
+  if (layer === undefined) return (path) => path;
+  const scope = { yamlPath: `${layer.yamlPath}.urlRewrite`, adminToken: undefined };
+  return pathRewriteOf(layer.options.urlRewrite as UrlRewriteOptions, scope) ?? ((path) => path);
+}
+
 /**
  * On a box the protocol's own path, whatever spelling the client used; below the prefix where the box stands behind a
  * reverse proxy. Elsewhere as agentgateway: the client's path, or the prefix and the protocol's suffix, or a format's own path.
  */
-function compilePaths({ pathOverride, pathPrefix, formats, provider, address }: ProviderTarget): Target['pathFor'] {
+function compilePaths(
+  { pathOverride, pathPrefix, formats, provider, address }: ProviderTarget,
+  rewrite: PathRewrite,
+): Target['pathFor'] {
   if (pathOverride !== undefined) {
     const queryStart = pathOverride.indexOf('?');
     const path = queryStart < 0 ? pathOverride : pathOverride.slice(0, queryStart);
@@ -167,11 +178,18 @@ function compilePaths({ pathOverride, pathPrefix, formats, provider, address }: 
   const boxRoot = (pathPrefix ?? '').replace(/\/v1$/, '');
   const keepsPath = pathPrefix === undefined && provider.kind === 'openAI' && address !== undefined;
   const ownPaths = new Map(formats.flatMap(({ type, path }) => (path === undefined ? [] : [[type as string, path] as const])));
-  return ({ protocol, clientPath, query, isBox }: PathQuestion) => {
-    if (isBox) return { path: boxRoot + (protocol?.path ?? clientPath), query };
+  return ({ protocol, clientPath, matchedPrefix, query, isBox }: PathQuestion) => {
+    const usual = protocol === undefined ? undefined : wholePathOf(protocol);
+    if (isBox) return { path: boxRoot + (usual ?? rewrite(clientPath, matchedPrefix)), query };
     const own = protocol === undefined ? undefined : ownPaths.get(protocol.name);
     if (own !== undefined) return { path: own, query };
-    if (keepsPath) return { path: clientPath, query };
-    return { path: (pathPrefix ?? '/v1') + (protocol?.path ?? clientPath).replace(/^\/v1(?=\/)/, ''), query };
+    const asked = rewrite(clientPath, matchedPrefix);
+    if (keepsPath) return { path: asked, query };
+    return { path: (pathPrefix ?? '/v1') + (usual ?? asked).replace(/^\/v1(?=\/)/, ''), query };
   };
+}
+
+/** Undefined where a protocol's path is only the start of what a request asks for: a model's name or a digest follows. */
+function wholePathOf({ kind, path }: Protocol): string | undefined {
+  return kind === 'management' || path.endsWith(':id') ? undefined : path;
 }
