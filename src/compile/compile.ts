@@ -61,16 +61,19 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
     openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
   };
   const wanted = [...bindsWanted(config), ...gatewaysWanted(config), ...llmWanted(config)];
-  const llm = config.llm === undefined ? undefined : compileLlm(config.llm, backendScope, scope.random);
+  const llmOf = ({ servesLlm, layer }: ListenerWanted): Backend | undefined =>
+    config.llm === undefined || !servesLlm
+      ? undefined
+      : { kind: 'ai', ai: compileLlm(config.llm, layer, backendScope, scope.random) };
   const compileOne = (listener: ListenerWanted) =>
     compileListener(withApiKey(listener, scope.apiKey), {
       ...backendScope,
-      llm: listener.servesLlm && llm !== undefined ? { kind: 'ai', ai: llm } : undefined,
+      llm: llmOf(listener),
       guard: scope,
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
     });
   const binds = wanted.map(({ port, listeners }) => bindOf(port, listeners.map(compileOne)));
-  const routes = binds.flatMap((bind) => bind.listeners).flatMap((listener) => listener.routePlans);
+  const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
   const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   return {
     binds,
@@ -101,7 +104,7 @@ function compileListener({ name, gatewayName, hostname, layer, routes }: Listene
     hostname,
     policies,
     routes: createRouteTable(entries),
-    routePlans: entries.map((entry) => entry.route),
+    entries,
   };
 }
 

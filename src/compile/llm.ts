@@ -31,8 +31,10 @@ interface ModelRow {
 
 type Chooser = (exchange: Exchange, random: () => number) => readonly Target[];
 
-export function compileLlm(llm: LlmConfig, scope: BackendScope, random: () => number): AiBackend {
-  const rows = llm.models.map((model, index) => rowOf(model, `llm.models[${index}]`, llm, scope)).sort(mostFixedFirst);
+/** `listener`: the policies of the listener that serves these models. */
+export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: BackendScope, random: () => number): AiBackend {
+  const outer = [listener, { options: llm.policies, yamlPath: 'llm.policies' }];
+  const rows = llm.models.map((model, index) => rowOf(model, `llm.models[${index}]`, outer, llm, scope)).sort(mostFixedFirst);
   const virtual = new Map(llm.virtualModels.map((model) => [canonicalModel(model.name), chooserOf(model, rows)]));
   const targets = rows.map((row) => row.target);
   const publicRows = rows.filter((row) => row.isPublic);
@@ -40,14 +42,14 @@ export function compileLlm(llm: LlmConfig, scope: BackendScope, random: () => nu
   return {
     targets,
     targetsFor(requested, exchange) {
-      if (requested === undefined) return targets;
+      if (requested === undefined) return publicRows.filter((row) => headersFit(row, exchange)).map((row) => row.target);
       const choose = virtual.get(canonicalModel(requested));
       if (choose !== undefined) return choose(exchange, random);
       const found = rowsNamed(publicRows, requested, exchange);
       if (found.length > 0) return found.map((row) => row.target);
       throw new GatewayError('model_not_found', `Model not found: no entry of llm.models takes '${requested}'`);
     },
-    addedModels: addedBy(publicRows, llm.virtualModels),
+    addedModels: addedBy(rows, llm.virtualModels),
     listsModel: (name) => publicRows.some((row) => row.pattern.matches(name)),
     pathOf: ({ path }) => path,
     routeTypeOf: () => undefined,
@@ -55,17 +57,20 @@ export function compileLlm(llm: LlmConfig, scope: BackendScope, random: () => nu
   };
 }
 
-/** Exact names before patterns, longer patterns before shorter ones, then file order (agentgateway types/local.rs). */
+/** By the number of fixed characters, most first, then file order: a name has no other advantage over a pattern (agentgateway types/local.rs). */
 function mostFixedFirst(first: ModelRow, second: ModelRow): number {
   return second.pattern.fixedLength - first.pattern.fixedLength;
 }
 
 /** The first row that takes the model, and those of the same name beside it: several boxes for one name. */
 function rowsNamed(rows: readonly ModelRow[], model: string, exchange: Exchange): readonly ModelRow[] {
-  const holds = (row: ModelRow) =>
-    row.pattern.matches(model) && (row.headers.length === 0 || row.headers.some((rules) => headersHold(rules, exchange)));
+  const holds = (row: ModelRow) => row.pattern.matches(model) && headersFit(row, exchange);
   const first = rows.find(holds);
   return first === undefined ? [] : rows.filter((row) => row.pattern.text === first.pattern.text && holds(row));
+}
+
+function headersFit({ headers }: ModelRow, exchange: Exchange): boolean {
+  return headers.length === 0 || headers.some((rules) => headersHold(rules, exchange));
 }
 
 function chooserOf({ name, routing }: VirtualModelConfig, rows: readonly ModelRow[]): Chooser {
@@ -100,33 +105,43 @@ function askedFor(target: Target, model: string): Target {
 
 function addedBy(rows: readonly ModelRow[], virtualModels: readonly VirtualModelConfig[]): readonly AddedModel[] {
   const named = rows
-    .filter((row) => !row.pattern.hasStar)
+    .filter((row) => row.isPublic && !row.pattern.hasStar)
     .map(({ pattern, target }) => ({ name: pattern.text, target: target.declares ?? pattern.text }));
   const virtual = virtualModels.map(({ name, routing }) => ({
     name,
-    target: routing.targets.length === 1 ? routing.targets[0]?.model : undefined,
+    target: routing.targets.length === 1 ? modelBehind(routing.targets[0]?.model, rows) : undefined,
   }));
   return [...new Map([...named, ...virtual].map((model) => [model.name, model])).values()];
 }
 
-function rowOf(model: LlmModelConfig, yamlPath: string, llm: LlmConfig, scope: BackendScope): ModelRow {
+/** What the boxes call a model of `llm.models`. */
+function modelBehind(name: string | undefined, rows: readonly ModelRow[]): string | undefined {
+  return name === undefined ? undefined : (rows.find((row) => row.pattern.matches(name))?.target.declares ?? name);
+}
+
+function rowOf(
+  model: LlmModelConfig,
+  yamlPath: string,
+  outer: readonly PolicyLayer[],
+  llm: LlmConfig,
+  scope: BackendScope,
+): ModelRow {
   const shared = sharedProviderOf(model.provider, llm, yamlPath);
   const provider = shared === undefined ? model.provider : shared.config.provider;
   if (provider.kind === 'reference') throw new PlanError(`${yamlPath}.provider: references cannot be chained`);
   const params = { ...shared?.config.params, ...withoutUndefined(model.params) } as LlmParams;
   const layers: PolicyLayer[] = [
-    { options: {}, yamlPath: 'llm' },
-    { options: llm.policies, yamlPath: 'llm.policies' },
+    ...outer,
     ...(shared === undefined ? [] : [{ options: shared.config.defaults.policies, yamlPath: `${shared.yamlPath}.defaults` }]),
     { options: model.policies, yamlPath },
   ];
   if (params.apiKey !== undefined)
-    layers.splice(2, 0, { options: { backendAuth: backendAuth.options.parse({ key: params.apiKey }) }, yamlPath });
+    layers.splice(outer.length, 0, { options: { backendAuth: backendAuth.options.parse({ key: params.apiKey }) }, yamlPath });
   return {
     pattern: compileModelPattern(model.name),
     isPublic: model.visibility === 'public',
     headers: model.matches.map(({ headers }) => headers.map(valueRuleOf)),
-    target: createAiTarget(providerTargetFor(model.name, provider, params), {
+    target: createAiTarget(providerTargetFor(shared?.config.name ?? shownName(model.name, provider), provider, params), {
       upstreams: scope.upstreams,
       adminToken: scope.adminToken,
       layers,
@@ -149,9 +164,15 @@ function sharedProviderOf(
   return { config, yamlPath: `llm.providers[${index}]` };
 }
 
-/** Where a model's provider is, and what it is called: the preset's address unless the parameters give another. */
+/** What people know an upstream by that has no name of its own in the YAML. */
+function shownName(modelName: string, provider: ProviderConfig): string {
+  if (provider.kind === 'preset') return provider.preset;
+  return provider.kind === 'custom' ? (provider.providerOverride ?? modelName) : modelName;
+}
+
+/** Where a model's provider is: at the preset's address unless the parameters give another. */
 function providerTargetFor(
-  modelName: string,
+  name: string,
   provider: Exclude<ProviderConfig, { kind: 'reference' }>,
   params: LlmParams,
 ): ProviderTarget {
@@ -164,15 +185,11 @@ function providerTargetFor(
         : { scheme: base.scheme, authority: base.authority }
       : { scheme: undefined, authority: params.hostOverride.authority };
   return {
-    name:
-      provider.kind === 'preset'
-        ? provider.preset
-        : provider.kind === 'custom'
-          ? (provider.providerOverride ?? modelName)
-          : modelName,
+    name,
     provider,
     address,
-    pathPrefix: params.pathPrefix ?? base?.path,
+    // An address without a path says nothing about the path.
+    pathPrefix: params.pathPrefix ?? (base?.path || undefined),
     pathOverride: params.pathOverride,
     formats: provider.kind === 'custom' ? provider.formats : (preset?.formats ?? []),
     model: params.model ?? (provider.kind === 'preset' ? undefined : provider.model),

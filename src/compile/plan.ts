@@ -6,7 +6,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { ListenAddress } from '../config/schema.ts';
 import type { CallAllowances, GatewayEnv, Upstream } from '../exchange.ts';
-import type { RouteTable } from '../routes/table.ts';
+import type { RouteEntry, RouteTable } from '../routes/table.ts';
 
 export interface Plan {
   readonly binds: readonly BindPlan[];
@@ -33,7 +33,8 @@ export interface ListenerPlan {
   /** Run before the route is known, so that a 404 carries CORS headers and asks for a key (design decision 18). */
   readonly policies: readonly MiddlewareHandler<GatewayEnv>[];
   readonly routes: RouteTable<RoutePlan>;
-  readonly routePlans: readonly RoutePlan[];
+  /** What the table was made of, in file order. */
+  readonly entries: readonly RouteEntry<RoutePlan>[];
 }
 
 export interface RoutePlan {
