@@ -18,8 +18,13 @@ export function middlewaresOf(layer: PolicyLayer, adminToken: string | undefined
   return policies.flatMap((policy) => {
     const options = layer.options[policy.name];
     if (options === undefined || policy.onRequest === undefined) return [];
-    return [policy.onRequest(options, scopeOf(policy, layer, adminToken))];
+    return [named(policy.name, policy.onRequest(options, scopeOf(policy, layer, adminToken)))];
   });
+}
+
+/** The policy's name on what it made: for stack traces, and for whoever shows a plan. */
+export function named<Made extends object>(name: string, made: Made): Made {
+  return Object.defineProperty(made, 'name', { value: name });
 }
 
 /** Whether this place's policies lock out whoever has no credential. */
@@ -43,7 +48,7 @@ export function attemptEditsOf(
     const used = addingUp.has(policy.name) ? given : given.slice(-1);
     return used.map((layer) => {
       const options = policy.name === 'ai' ? aiOptionsOf(layers) : layer.options[policy.name];
-      return onAttempt(options, scopeOf(policy, layer, adminToken));
+      return named(policy.name, onAttempt(options, scopeOf(policy, layer, adminToken)));
     });
   });
 }

@@ -9,7 +9,7 @@ import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
 import type { RouteEntry } from '../routes/table.ts';
 import { type BackendScope, compileBackends, mergeAiBackends } from './ai-backend.ts';
 import type { RoutePlan } from './plan.ts';
-import { isProtectedBy, middlewaresOf, type PolicyLayer, requestPoliciesOf } from './policy-stack.ts';
+import { isProtectedBy, middlewaresOf, named, type PolicyLayer, requestPoliciesOf } from './policy-stack.ts';
 
 export interface RouteScope extends BackendScope {
   /** The listener's policies: a lock there protects its routes. */
@@ -37,7 +37,7 @@ function groupEqual(wanted: readonly RouteWanted[], scope: RouteScope): readonly
   const groups = new Map<string, RouteWanted[]>();
   const order: RouteWanted[][] = [];
   for (const route of wanted) {
-    const key = JSON.stringify([route.config.hostnames, route.config.matches.map(ruleKeyOf)]);
+    const key = JSON.stringify([hostnamesOf(route.config), route.config.matches.map(ruleKeyOf)]);
     const equal = groups.get(key);
     if (equal === undefined) {
       const fresh = [route];
@@ -101,23 +101,28 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope): Route
       backend,
       isProtected,
     },
-    hostnames: first.config.hostnames.map((name) => name.toLowerCase()),
+    hostnames: hostnamesOf(first.config),
     rules: first.config.matches.map(ruleOf),
   };
 }
 
 function guardOf({ guard, listener }: RouteScope, route: PolicyLayer): MiddlewareHandler<GatewayEnv> {
-  return createLocalGuard({ ...guard, corsOrigins: [...corsOriginsOf(listener.options), ...corsOriginsOf(route.options)] });
+  const corsOrigins = [...corsOriginsOf(listener.options), ...corsOriginsOf(route.options)];
+  return named('localOnly', createLocalGuard({ ...guard, corsOrigins }));
 }
 
 function corsOriginsOf(options: PolicyOptions): readonly string[] {
   return (options.cors as CorsOptions | undefined)?.allowOrigins ?? [];
 }
 
+function hostnamesOf({ hostnames }: RouteConfig): readonly string[] {
+  return hostnames.map((name) => name.toLowerCase());
+}
+
 function ruleKeyOf({ path, method, headers, query }: MatchConfig): unknown {
   const values = (rules: readonly { name: string; value: StringMatch }[]) =>
     rules.map(({ name, value }) => [name, value.kind, value.kind === 'exact' ? value.value : value.pattern]);
-  return [path.kind, path.kind === 'regex' ? path.pattern : path.value, method ?? null, values(headers), values(query)];
+  return [path.kind, pathRuleOf(path).value, method ?? null, values(headers), values(query)];
 }
 
 /** One entry of `matches` as the rule that requests are held against. */
