@@ -1,0 +1,111 @@
+/** A compiled plan as text that people can read and that stays the same as long as the plan does. */
+import type { AiBackend, Backend, Target } from '../../src/backends/target.ts';
+import type { CompiledPlan } from '../../src/compile/compile.ts';
+import type { ListenerPlan, PlanSettings, RoutePlan } from '../../src/compile/plan.ts';
+import type { Protocol } from '../../src/exchange.ts';
+import { ollamaChat } from '../../src/protocols/ollama-chat.ts';
+import { openaiChat } from '../../src/protocols/openai-chat.ts';
+import { openaiEmbeddings } from '../../src/protocols/openai-embeddings.ts';
+import type { MatchRule } from '../../src/routes/rules.ts';
+import type { RouteEntry } from '../../src/routes/table.ts';
+
+/** Settings are shown where they differ from `usual`. */
+export function planText(plan: CompiledPlan, usual: PlanSettings): string {
+  const lines: string[] = [];
+  const say = (depth: number, text: string) => lines.push(`${'  '.repeat(depth)}${text}`);
+  for (const bind of plan.binds) {
+    say(0, `bind ${bind.port}`);
+    for (const listener of bind.listeners) sayListener(listener, plan, say);
+  }
+  const settings = Object.entries(plan.settings).filter(([name, value]) => {
+    return JSON.stringify(value) !== JSON.stringify(usual[name as keyof PlanSettings]);
+  });
+  for (const [name, value] of settings) say(0, `setting ${name} ${valueText(value)}`);
+  for (const warning of plan.warnings) say(0, `warning ${warning}`);
+  say(0, plan.everyRouteIsProtected ? 'protected' : 'not protected');
+  return `${lines.join('\n')}\n`;
+}
+
+function valueText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (!('host' in value && 'port' in value)) return JSON.stringify(value);
+  const host = String(value.host);
+  return `${host.includes(':') ? `[${host}]` : host}:${value.port}`;
+}
+
+type Say = (depth: number, text: string) => void;
+
+function sayListener({ name, gatewayName, hostname, policies, entries }: ListenerPlan, plan: CompiledPlan, say: Say): void {
+  say(1, `listener ${gatewayName}/${name} for ${hostname === '' ? '*' : hostname}${policyText(policies)}`);
+  for (const entry of entries) sayRoute(entry, plan, say);
+}
+
+function policyText(policies: readonly { readonly name: string }[]): string {
+  return policies.length === 0 ? '' : ` [${policies.map(({ name }) => name).join(' ')}]`;
+}
+
+function sayRoute({ route, hostnames, rules }: RouteEntry<RoutePlan>, plan: CompiledPlan, say: Say): void {
+  const lock = route.isProtected ? ', protected' : '';
+  const hosts = hostnames.length === 0 ? '' : ` for ${hostnames.join(' ')}`;
+  say(2, `route ${route.name}${hosts}${policyText(route.policies)}${lock}`);
+  for (const rule of rules) say(3, `match ${ruleText(rule)}`);
+  sayBackend(route.backend, plan, 3, say);
+}
+
+function ruleText({ path, method, headers, query }: MatchRule): string {
+  return [
+    `${path.kind} ${path.value === '' ? '/' : path.value}`,
+    ...(method === undefined ? [] : [`method ${method}`]),
+    ...headers.map(({ name }) => `header ${name}`),
+    ...query.map(({ name }) => `query ${name}`),
+  ].join(', ');
+}
+
+function sayBackend(backend: Backend, plan: CompiledPlan, depth: number, say: Say): void {
+  switch (backend.kind) {
+    case 'none':
+      say(depth, 'no backend');
+      return;
+    case 'host':
+      for (const target of backend.targets) sayTarget(target, plan, depth, say);
+      return;
+    case 'ai':
+      sayAi(backend.ai, plan, depth, say);
+      return;
+    case 'weighted':
+      for (const choice of backend.choices) {
+        say(depth, `choice of weight ${choice.weight}`);
+        sayBackend(choice.backend, plan, depth + 1, say);
+      }
+  }
+}
+
+function sayAi(ai: AiBackend, plan: CompiledPlan, depth: number, say: Say): void {
+  for (const target of ai.targets) sayTarget(target, plan, depth, say);
+  for (const { name, target } of ai.addedModels) say(depth, `lists ${name}${target === undefined ? '' : ` for ${target}`}`);
+  if (ai.openPaths.size > 0) say(depth, `opens ${[...ai.openPaths].join(', ')}`);
+}
+
+function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say): void {
+  const { upstream, group, weight, declares, edits, answerEdits } = target;
+  const facts = [
+    ...(group === 0 ? [] : [`group ${group}`]),
+    ...(weight === undefined ? [] : [`weight ${weight}`]),
+    ...(declares === undefined ? [] : [`declares ${declares}`]),
+    ...Object.entries(plan.headersFor(upstream)).map(([name, value]) => `${name} ${value}`),
+    ...(upstream.tls === undefined ? [] : [`tls ${JSON.stringify(upstream.tls)}`]),
+    ...(edits.length === 0 ? [] : [`edits ${edits.map(({ name }) => name).join(' ')}`]),
+    ...(answerEdits.length === 0 ? [] : [`edits of answers ${answerEdits.length}`]),
+  ];
+  say(depth, [`${upstream.kind} ${upstream.name} ${upstream.baseUrl}`, ...facts].join(', '));
+  if (upstream.kind === 'host') return;
+  const isBox = upstream.kind === 'box';
+  const asked = (name: string | undefined) => target.modelFor(name, isBox) ?? 'none';
+  say(depth + 1, `model: none named ${asked(undefined)}, sample ${asked('sample')}`);
+  const path = (protocol: Protocol | undefined, clientPath = protocol?.path ?? '') => {
+    const { path: found, query } = target.pathFor({ protocol, clientPath, matchedPrefix: '', query: '?q', isBox });
+    return found + query;
+  };
+  const paths = [path(openaiChat), path(openaiEmbeddings), path(ollamaChat), path(undefined, '/v1/else')];
+  say(depth + 1, `paths: ${paths.join(' ')}`);
+}
