@@ -194,7 +194,7 @@ function cleanEnvironment(): Record<string, string> {
 }
 
 /** The program of a runtime as npm installed it; the second place is where its binary lies when install scripts did not run. */
-function programOf(name: RuntimeName): string | undefined {
+export function programOf(name: RuntimeName): string | undefined {
   const modules = fileURLToPath(new URL('../../../node_modules', import.meta.url));
   const places = {
     node: [`${modules}/.bin/node`, process.execPath],
