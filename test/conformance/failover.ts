@@ -1,0 +1,311 @@
+/** Failure before the first byte (issue: "Failure"; D19): the request moves to the next box, whatever its size; then words. */
+import { describe, expect } from 'vitest';
+import { unresolvableUrl } from '../support/fake-ollama/index.ts';
+import { ask, chat, errorOf, hello, herdOf, inferencesOf, isPath, type Stage, untilListed } from './stage.ts';
+
+const unresolvable = unresolvableUrl.replace('http://', '');
+
+export function failover(stage: Stage): void {
+  describe('failover', () => {
+    stage.it('connection refused → the next box', async () => {
+      const closed = await stage.closedPort();
+      const good = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf([
+          { name: 'bad', at: closed.port },
+          { name: 'good', at: good.port },
+        ]),
+      });
+      for (const stream of [false, true]) expect((await chat(corral.url, { stream })).status).toBe(200);
+      expect(inferencesOf(good)).toHaveLength(2);
+    });
+
+    stage.it('a box that stops between two requests → the next box', async () => {
+      const [first, second] = [await stage.box(), await stage.box()];
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'first', at: first.port },
+            { name: 'second', at: second.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      await untilListed(corral.url, ['llama3.2:latest']);
+      expect((await chat(corral.url)).status).toBe(200);
+      expect(inferencesOf(first)).toHaveLength(1);
+      await first.refuse();
+      expect((await chat(corral.url)).status).toBe(200);
+      expect(inferencesOf(second)).toHaveLength(1);
+    });
+
+    stage.it('a name that does not resolve → the next box', async () => {
+      const good = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf([
+          { name: 'bad', at: unresolvable },
+          { name: 'good', at: good.port },
+        ]),
+      });
+      expect((await chat(corral.url)).status).toBe(200);
+    });
+
+    stage.it('a name that does not resolve, and nothing else: 503 in words', async () => {
+      const corral = await stage.corral({ yaml: herdOf([{ name: 'bad', at: unresolvable }]) });
+      const reply = await chat(corral.url);
+      expect(reply.status).toBe(503);
+      expect(errorOf(reply)).toMatch(/bad was not found: its host name does not resolve/);
+    });
+
+    for (const inGroups of [false, true]) {
+      stage.it(
+        `SYNs are dropped: the next ${inGroups ? 'group' : 'box'} serves within 2.2 s (T4), later requests at once`,
+        async () => {
+          const hole = await stage.blackHole();
+          const good = await stage.box();
+          const corral = await stage.corral({
+            yaml: herdOf(
+              [
+                { name: 'bad', at: hole.port },
+                { name: 'good', at: good.port },
+              ],
+              { inGroups },
+            ),
+          });
+          const startedAt = performance.now();
+          expect((await chat(corral.url, { stream: true })).status).toBe(200);
+          // T4 allows 2.2 s; the rest is for a busy machine.
+          expect(performance.now() - startedAt).toBeLessThan(3200);
+          const again = performance.now();
+          expect((await chat(corral.url)).status).toBe(200);
+          expect(performance.now() - again).toBeLessThan(1000);
+        },
+      );
+    }
+
+    stage.it('SYNs are dropped and nothing is left: 503 in words, not a hanging client', async () => {
+      const hole = await stage.blackHole();
+      const corral = await stage.corral({ yaml: herdOf([{ name: 'asleep', at: hole.port }]) });
+      const reply = await chat(corral.url);
+      expect(reply.status).toBe(503);
+      expect(errorOf(reply)).toMatch(/asleep does not answer: the machine is off, asleep, or a firewall/);
+    });
+
+    stage.it('a box that takes connections and never answers → the next box', async () => {
+      const hung = await stage.box({ faults: { hang: 'all' } });
+      const good = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'hung', at: hung.port },
+            { name: 'good', at: good.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      expect((await chat(corral.url)).status).toBe(200);
+      expect(inferencesOf(good)).toHaveLength(1);
+    });
+
+    for (const status of [502, 503, 504]) {
+      stage.it(`${status} from a box → the next box`, async () => {
+        const bad = await stage.box({ faults: { failWith: { status, contentType: 'text/html', body: '<h1>bad gateway</h1>' } } });
+        const good = await stage.box();
+        const corral = await stage.corral({
+          yaml: herdOf(
+            [
+              { name: 'bad', at: bad.port },
+              { name: 'good', at: good.port },
+            ],
+            { inGroups: true },
+          ),
+        });
+        expect((await chat(corral.url)).status).toBe(200);
+        expect([inferencesOf(bad).length, inferencesOf(good).length]).toEqual([1, 1]);
+      });
+    }
+
+    stage.it('busy (503 in Ollama’s words) everywhere: its words and the mend', async () => {
+      const box = await stage.box({ faults: { busy: true } });
+      const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
+      const reply = await chat(corral.url);
+      expect(reply.status).toBe(503);
+      expect(errorOf(reply)).toMatch(/desk is busy: server busy, please try again\. {2}maximum pending requests exceeded/);
+    });
+
+    stage.it('400 is the client’s own: no other box is asked', async () => {
+      const [first, second] = [await stage.box(), await stage.box()];
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'first', at: first.port },
+            { name: 'second', at: second.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      expect((await chat(corral.url, { temperature: 'hot' })).status).toBe(400);
+      expect([inferencesOf(first).length, inferencesOf(second).length]).toEqual([1, 0]);
+    });
+
+    stage.it('a box that has not got the model → the box that has, whether lists were known or not', async () => {
+      const without = await stage.box({ models: ['mistral'] });
+      const having = await stage.box({ models: ['llama3.2'] });
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'without', at: without.port },
+            { name: 'having', at: having.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      expect((await chat(corral.url)).status).toBe(200);
+      await untilListed(corral.url, ['llama3.2:latest', 'mistral:latest']);
+      const before = inferencesOf(without).length;
+      expect((await chat(corral.url, { stream: true })).status).toBe(200);
+      expect(inferencesOf(without)).toHaveLength(before);
+      // Removed behind Corral's back: the box says so, and the next one serves.
+      without.setModels(['mistral', 'both']);
+      having.setModels(['llama3.2', 'both']);
+      await untilListed(corral.url, ['both:latest']);
+      without.setModels(['mistral']);
+      expect((await chat(corral.url, { model: 'both' })).status).toBe(200);
+    });
+
+    stage.it('a request of 1 MB moves on like a small one', async () => {
+      const closed = await stage.closedPort();
+      const busy = await stage.box({ faults: { busy: true } });
+      const good = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'closed', at: closed.port },
+            { name: 'busy', at: busy.port },
+            { name: 'good', at: good.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      const content = 'x'.repeat(1024 * 1024);
+      const reply = await chat(corral.url, { messages: [{ role: 'user', content }] });
+      expect(reply.status).toBe(200);
+      const received = await good.nextRequest(isPath('/v1/chat/completions'));
+      expect((received.json() as { messages: { content: string }[] }).messages[0]?.content).toBe(content);
+    });
+
+    stage.it('the runner is frozen, the box answers probes: it is waited for, not left', async () => {
+      const frozen = await stage.box({ models: [{ name: 'llama3.2', resident: true }], faults: { startDelayMs: 3000 } });
+      const other = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'frozen', at: frozen.port },
+            { name: 'other', at: other.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      expect((await chat(corral.url)).status).toBe(200);
+      expect(inferencesOf(other)).toHaveLength(0);
+    });
+
+    stage.it('loadTimeout bounds the wait: 504 in words', async () => {
+      const frozen = await stage.box({ faults: { hang: 'inference' } });
+      const corral = await stage.corral({
+        yaml: herdOf([{ name: 'frozen', at: frozen.port }], { fleet: { loadTimeout: '1s' } }),
+      });
+      const reply = await chat(corral.url);
+      expect(reply.status).toBe(504);
+      expect(errorOf(reply)).toMatch(/frozen sent no first byte within 1 s/);
+    });
+
+    stage.it('the connection ends before headers → the next box; alone: 502', async () => {
+      const broken = await stage.box({ faults: { startDelayMs: 400 } });
+      const good = await stage.box();
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'broken', at: broken.port },
+            { name: 'good', at: good.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      const reply = chat(corral.url);
+      await broken.nextRequest(isPath('/v1/chat/completions'));
+      await broken.refuse();
+      expect((await reply).status).toBe(200);
+      expect(inferencesOf(good)).toHaveLength(1);
+
+      const alone = await stage.box({ faults: { startDelayMs: 400 } });
+      const single = await stage.corral({ yaml: herdOf([{ name: 'alone', at: alone.port }]) });
+      const lonely = chat(single.url);
+      await alone.nextRequest(isPath('/v1/chat/completions'));
+      await alone.refuse();
+      expect((await lonely).status).toBe(502);
+      expect(errorOf(await lonely)).toMatch(/alone broke off the connection/);
+    });
+
+    stage.it('every inference protocol moves on', async () => {
+      const closed = await stage.closedPort();
+      const good = await stage.box({ models: ['llama3.2', { name: 'minilm', capabilities: ['embedding'] }] });
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'closed', at: closed.port },
+            { name: 'good', at: good.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      const calls: [string, object][] = [
+        ['/v1/completions', { model: 'llama3.2', prompt: 'x' }],
+        ['/v1/responses', { model: 'llama3.2', input: 'x' }],
+        ['/v1/messages', { model: 'llama3.2', max_tokens: 5, messages: hello }],
+        ['/v1/embeddings', { model: 'minilm', input: 'x' }],
+        ['/api/chat', { model: 'llama3.2', messages: hello }],
+        ['/api/generate', { model: 'llama3.2', prompt: 'x' }],
+        ['/api/embed', { model: 'minilm', input: 'x' }],
+        ['/api/embeddings', { model: 'minilm', prompt: 'x' }],
+        ['/api/show', { model: 'llama3.2' }],
+      ];
+      for (const [path, body] of calls) expect([path, (await ask(corral.url + path, { body })).status]).toEqual([path, 200]);
+    });
+
+    stage.it('a host backend is not asked twice after it has seen the request', async () => {
+      const bad = await stage.box({ faults: { busy: true } });
+      const corral = await stage.corral({
+        yaml: {
+          config: { adminAddr: 'off' },
+          binds: [{ port: 3000, listeners: [{ routes: [{ backends: [{ host: `127.0.0.1:${bad.port}` }] }] }] }],
+        },
+      });
+      expect((await chat(corral.url)).status).toBe(503);
+      expect(inferencesOf(bad)).toHaveLength(1);
+    });
+
+    stage.it('retry: attempts are further tries, on the codes that are listed', async () => {
+      const bad = await stage.box({ faults: { failWith: { status: 500, contentType: 'text/plain', body: 'no' }, times: 2 } });
+      const corral = await stage.corral({
+        yaml: herdOf([{ name: 'bad', at: bad.port }], { policies: { retry: { attempts: 2, codes: [500], backoff: '10ms' } } }),
+      });
+      expect((await chat(corral.url)).status).toBe(200);
+      expect(inferencesOf(bad)).toHaveLength(3);
+    });
+
+    stage.it('timeout: the request’s 504 and the try’s 504', async () => {
+      const slow = await stage.box({ faults: { startDelayMs: 10_000 } });
+      const whole = await stage.corral({
+        yaml: herdOf([{ name: 'slow', at: slow.port }], { policies: { timeout: { requestTimeout: '300ms' } } }),
+      });
+      const reply = await chat(whole.url);
+      expect([reply.status, errorOf(reply)]).toEqual([504, expect.stringMatching(/request timeout/)]);
+      const each = await stage.corral({
+        yaml: herdOf([{ name: 'slow', at: slow.port }], { policies: { timeout: { backendRequestTimeout: '300ms' } } }),
+      });
+      const tried = await chat(each.url);
+      expect([tried.status, errorOf(tried)]).toEqual([504, expect.stringMatching(/upstream call timeout/)]);
+    });
+  });
+}
