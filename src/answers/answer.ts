@@ -38,30 +38,25 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
   if (hasPassed(exchange.request, tools.instanceId)) return answerLoop(exchange, tools.instanceId);
   const path = ai.pathOf(exchange);
   const type = ai.routeTypeOf(path);
-  // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
-  const isOpen =
-    !ai.targets.some((target) => tools.fleet.isBox(target.upstream)) || ai.openPaths.has(`${exchange.method} ${path}`);
-  if (isOpen && (type === 'passthrough' || type === 'detect')) return answerPassthrough(exchange, ai.targets, tools);
   const protocol = type === undefined ? undefined : protocolOfRouteType(type);
   if (protocol !== undefined) return answerProtocol(exchange, ai, protocol, undefined, tools);
 
+  const hasBox = ai.targets.some((target) => tools.fleet.isBox(target.upstream));
   const verdict = verdictOf(exchange.method, path);
-  switch (verdict.kind) {
-    case 'served':
-      return answerProtocol(exchange, ai, verdict.protocol, verdict.modelId, tools);
-    case 'management':
-      exchange.protocol = verdict.protocol;
-      return isOpen ? answerPassthrough(exchange, ai.targets, tools) : answerManagement(exchange, verdict.path, ai, tools);
-    case 'method_not_allowed':
-      if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
-      exchange.protocol = verdict.protocol;
-      throw new GatewayError('method_not_allowed', `${path} takes ${verdict.allow}, not ${exchange.method}`, {
-        headers: { allow: verdict.allow },
-      });
-    case 'unknown':
-      if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
-      throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
+  if (hasBox && verdict.kind === 'management') {
+    // Neither `ai.routes` nor an opened path makes this anything that everybody may do.
+    exchange.protocol = verdict.protocol;
+    return answerManagement(exchange, verdict.path, ai, tools);
   }
+  // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
+  const isOpen = !hasBox || ai.openPaths.has(`${exchange.method} ${path}`);
+  if (isOpen && (type === 'passthrough' || type === 'detect')) return answerPassthrough(exchange, ai.targets, tools);
+  if (verdict.kind === 'served') return answerProtocol(exchange, ai, verdict.protocol, verdict.modelId, tools);
+  if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
+  if (verdict.kind === 'unknown') throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
+  exchange.protocol = verdict.protocol;
+  const allow = 'allow' in verdict ? verdict.allow : '';
+  throw new GatewayError('method_not_allowed', `${path} takes ${allow}, not ${exchange.method}`, { headers: { allow } });
 }
 
 function answerProtocol(

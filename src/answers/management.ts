@@ -16,7 +16,7 @@ export function answerManagement(exchange: Exchange, path: string, ai: AiBackend
     );
   }
   // The spelling that was judged is the spelling that is sent.
-  if (exchange.path !== path) throw new GatewayError('path_not_served', `spell the path exactly as ${path}`);
+  if (ai.pathOf(exchange) !== path) throw new GatewayError('path_not_served', `spell the path exactly as ${path}`);
   return answerPassthrough(exchange, [boxOf(exchange, ai, tools)], tools);
 }
 
