@@ -25,11 +25,15 @@ export async function answerInference(
     const call = decodeCall(protocol, bytes, exchange, tools.limits.allowances);
     exchange.call = call;
     exchange.requestModel = call.model;
-    const demo = isDemoModel(call.model) && isDemoOpen(tools) ? demoAnswer(exchange, call) : undefined;
+    const demo = mayAnswerDemo(exchange, call, tools) ? demoAnswer(exchange, call) : undefined;
     return demo ?? (await serveCall(exchange, call, ai, protocol, tools));
   } finally {
     tools.budget.give(bytes.length);
   }
+}
+
+function mayAnswerDemo({ identity }: Exchange, { model }: Call, tools: AnswerTools): boolean {
+  return isDemoModel(model) && isDemoOpen(tools) && isModelAllowed(identity?.allowedModels, 'demo');
 }
 
 function demoAnswer(exchange: Exchange, { protocol, isStream, wantsUsage, model = 'demo' }: Call): Response | undefined {
@@ -44,9 +48,9 @@ async function serveCall(
   tools: AnswerTools,
 ): Promise<Response> {
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random);
-  const candidates = ordered.filter((candidate) => candidate.model !== undefined);
-  if (candidates.length === 0) throw missingModel(ordered);
-  checkModels(exchange, call, candidates, tools);
+  const named = ordered.filter((candidate) => candidate.model !== undefined);
+  if (named.length === 0) throw missingModel(ordered);
+  const candidates = atHome(allowed(exchange, call, named), tools);
   try {
     const result = await tryCandidates(exchange, { call, bytes: call.bytes }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, tools);
@@ -65,21 +69,29 @@ function missingModel(candidates: readonly Candidate[]): GatewayError {
   );
 }
 
-/** Keys hold on every surface; cloud models leave the house only where the configuration says so (design decision 15). */
-function checkModels(exchange: Exchange, call: Call, candidates: readonly Candidate[], tools: AnswerTools): void {
-  const asked = call.model ?? candidates[0]?.model ?? '';
-  const patterns = exchange.identity?.allowedModels;
-  if (patterns !== undefined && !isModelAllowed(patterns, asked)) {
-    throw new GatewayError('model_not_allowed', `this key may not use the model '${asked}'`);
-  }
-  if (tools.limits.allowCloudModels) return;
-  const cloud = candidates.find(
-    ({ target: { upstream }, model = '' }) =>
-      tools.fleet.isBox(upstream) && (isCloudModel(model) || tools.fleet.isRemote(upstream, model)),
-  );
-  if (cloud === undefined) return;
+/**
+ * Keys hold on every surface. The name that the client used is what counts; where it used none, each box's own default does,
+ * so that failing over brings nobody to a model that the key does not have.
+ */
+function allowed({ identity }: Exchange, { model }: Call, candidates: readonly Candidate[]): readonly Candidate[] {
+  const patterns = identity?.allowedModels;
+  if (patterns === undefined) return candidates;
+  const isAllowed = (name = '') => isModelAllowed(patterns, name);
+  const left = model === undefined ? candidates.filter((candidate) => isAllowed(candidate.model)) : candidates;
+  if (left.length > 0 && (model === undefined || isAllowed(model))) return left;
+  throw new GatewayError('model_not_allowed', `this key may not use the model '${model ?? candidates[0]?.model}'`);
+}
+
+/** Cloud models leave the house only where the configuration says so (design decision 15). */
+function atHome(candidates: readonly Candidate[], { fleet, limits }: AnswerTools): readonly Candidate[] {
+  const isAway = ({ target: { upstream }, model = '' }: Candidate) =>
+    fleet.isBox(upstream) && (isCloudModel(model) || fleet.isRemote(upstream, model));
+  const away = limits.allowCloudModels ? undefined : candidates.find(isAway);
+  if (away === undefined) return candidates;
+  const left = candidates.filter((candidate) => !isAway(candidate));
+  if (left.length > 0) return left;
   throw new GatewayError(
     'cloud_model_refused',
-    `the model '${cloud.model}' runs on Ollama's cloud, not on your boxes; set fleet.allowCloudModels: true to let it pass`,
+    `the model '${away.model}' runs on Ollama's cloud, not on your boxes; set fleet.allowCloudModels: true to let it pass`,
   );
 }
