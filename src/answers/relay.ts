@@ -2,7 +2,7 @@
 import type { Answered } from '../backends/send.ts';
 import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
-import { addWarning, type Call, type Exchange, type Outcome, type Protocol } from '../exchange.ts';
+import { addWarning, type Call, type Exchange, type Outcome, type Protocol, type Upstream } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
 import type { Tap } from '../platform.ts';
 import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
@@ -22,33 +22,54 @@ export function relayAnswer(
   answered: Answered,
   tools: AnswerTools,
 ): Response | Promise<Response> {
-  const { response } = answered;
-  const { upstream } = candidate.target;
-  const { fleet, exchanges, platform } = tools;
+  const { status, headers, body } = answered.response;
+  const headersOnly = exchange.method === 'HEAD' || status === 204 || status === 304;
   noteSlowness(exchange, candidate, tools);
-  for (const edit of candidate.target.answerEdits) edit(response.headers);
-  addWarnings(exchange, response.headers);
+  for (const edit of candidate.target.answerEdits) edit(headers);
+  addWarnings(exchange, headers);
   exchange.isRelayed = true;
-  exchange.status = response.status;
+  exchange.status = status;
+  const watch = watchAnswer(candidate.target.upstream, answered, tools);
+  let hasEnded = false;
+  const tap = createTap(exchange, call, headersOnly ? undefined : protocol, headers, watch, (report) => {
+    hasEnded = true;
+    watch.stop();
+    if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
+    settle(exchange, report);
+    tools.exchanges.end(exchange);
+  });
+  // The tap would wait for ever for an answer that never began; the exchange ends with the error instead.
+  const giveUp = (cause: unknown): never => {
+    if (!hasEnded) {
+      watch.stop();
+      body.cancel();
+      exchange.isRelayed = false;
+    }
+    const name = candidate.target.upstream.name;
+    throw new GatewayError('upstream_closed', `${name} gave an answer that cannot be passed on`, { cause });
+  };
+  try {
+    const response = tools.platform.respond({ status, headers, body, tap, headersOnly });
+    return response instanceof Promise ? response.catch(giveUp) : response;
+  } catch (thrown) {
+    return giveUp(thrown);
+  }
+}
+
+/** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
+function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): { touch(): void; stop(): void } {
   fleet.enter(upstream);
-  const stopWatching = tools.idle.watch({
+  const silence = idle.watch({
     isStillAlive: () => fleet.checkAlive(upstream),
     onDead: () => answered.abort(new GatewayError('upstream_silent', `${upstream.name} fell silent in the middle of its answer`)),
   });
-  const tap = createTap(exchange, call, protocol, response.headers, stopWatching, (report) => {
-    stopWatching.stop();
-    fleet.leave(upstream);
-    if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
-    settle(exchange, report);
-    exchanges.end(exchange);
-  });
-  return platform.respond({
-    status: response.status,
-    headers: response.headers,
-    body: response.body,
-    tap,
-    headersOnly: exchange.method === 'HEAD' || response.status === 204 || response.status === 304,
-  });
+  return {
+    touch: silence.touch,
+    stop() {
+      silence.stop();
+      fleet.leave(upstream);
+    },
+  };
 }
 
 function createTap(
@@ -100,7 +121,8 @@ function settle(exchange: Exchange, report: TapReport): void {
 
 /** Said to the client in one header, and in the log. */
 export function addWarnings(exchange: Exchange, headers: Headers): void {
-  for (const warning of exchange.warnings) headers.append('x-corral-warning', warning);
+  // Warnings name boxes and models, which people may call what they like; headers hold ASCII.
+  for (const warning of exchange.warnings) headers.append('x-corral-warning', warning.replace(/[^\x20-\x7e]/gu, '?'));
 }
 
 /** A model that runs partly on the CPU is slow: said in a header and in the log, with the smaller variant that the box has. */
