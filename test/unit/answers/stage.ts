@@ -269,10 +269,10 @@ function responseOf({ status, headers, tap, headersOnly, body }: Relay, answer: 
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       async pull(controller) {
-        const chunk = chunks.shift();
-        if (chunk !== undefined) {
+        for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
           const bytes = tap.push(chunk);
-          if (bytes.length > 0) controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+          if (bytes.length === 0) continue;
+          controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
           return;
         }
         let end = answer.ends === 'broken' ? tap.fail(new Error('broken')) : undefined;
