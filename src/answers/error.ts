@@ -2,6 +2,7 @@
 import { ClientGone } from '../backends/send.ts';
 import { gatewayErrorOf } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
+import { anthropicMessages } from '../protocols/anthropic-messages.ts';
 import { verdictOf } from '../protocols/index.ts';
 
 export function respondToError(exchange: Exchange, thrown: unknown): Response {
@@ -12,12 +13,19 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
   }
   const error = gatewayErrorOf(thrown);
   exchange.error = error;
-  const protocol = exchange.protocol ?? protocolOfPath(exchange);
+  const protocol = clientProtocolOf(exchange);
   const { contentType, text } = protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
   return new Response(exchange.method === 'HEAD' ? null : text, {
     status: error.status,
     headers: { 'content-type': contentType, ...error.headers },
   });
+}
+
+/** `/v1/models` is OpenAI's and Anthropic's at once; the client's header tells which. */
+function clientProtocolOf(exchange: Exchange): Protocol | undefined {
+  const protocol = exchange.protocol ?? protocolOfPath(exchange);
+  const isShared = protocol?.family === 'openai' && (protocol.kind === 'list' || protocol.kind === 'show');
+  return isShared && exchange.request.headers.has('anthropic-version') ? anthropicMessages : protocol;
 }
 
 /** The protocol that a path belongs to by itself: also for requests that never came as far as a route. */

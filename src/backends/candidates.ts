@@ -15,7 +15,7 @@ interface Ranked {
 }
 
 /**
- * Targets in the order to try: failover groups first, boxes that answer before boxes that do not, then those that have the
+ * Targets in the order to try: boxes that answer before boxes that do not, then failover groups, then those that have the
  * model, then (where no weights are written) the ones that have it in memory and are idle, then file order. A target that is
  * known not to have the model is left out as long as another may have it.
  */
@@ -64,8 +64,8 @@ function drawFor(target: Target, random: () => number): number {
 
 function compareWeighted(first: Ranked, second: Ranked): number {
   return (
-    first.candidate.target.group - second.candidate.target.group ||
     Number(first.isDown) - Number(second.isDown) ||
+    first.candidate.target.group - second.candidate.target.group ||
     first.fitness - second.fitness ||
     second.draw - first.draw
   );
@@ -74,16 +74,16 @@ function compareWeighted(first: Ranked, second: Ranked): number {
 /** The client left the choice to the configuration: the first target that answers gives its own default. */
 function compareListed(first: Ranked, second: Ranked): number {
   return (
-    first.candidate.target.group - second.candidate.target.group ||
     Number(first.isDown) - Number(second.isDown) ||
+    first.candidate.target.group - second.candidate.target.group ||
     first.position - second.position
   );
 }
 
 function comparePlaced(first: Ranked, second: Ranked): number {
   return (
-    first.candidate.target.group - second.candidate.target.group ||
     Number(first.isDown) - Number(second.isDown) ||
+    first.candidate.target.group - second.candidate.target.group ||
     first.fitness - second.fitness ||
     Number(second.isResident) - Number(first.isResident) ||
     first.inFlight - second.inFlight ||
