@@ -73,12 +73,14 @@ describe('placement', () => {
     expect(order(three, { a: has, b: { ...has, running: [runner('mistral:latest')] }, c: has })).toEqual(['a', 'b', 'c']);
   });
 
-  test('failover groups come first of all', () => {
+  test('failover groups come before all that is known of the models', () => {
     const groups = [target('late', { group: 1 }), target('early', { group: 0 })];
-    expect(order(groups, { late: { ...has, running: [runner('llama3.2')] }, early: { isAlive: false } })).toEqual([
-      'early',
-      'late',
-    ]);
+    expect(order(groups, { late: { ...has, running: [runner('llama3.2')] }, early: {} })).toEqual(['early', 'late']);
+  });
+
+  test('a group whose boxes are down does not keep its turn: every request would wait for them first (T4)', () => {
+    const groups = [target('late', { group: 1 }), target('early', { group: 0 })];
+    expect(order(groups, { late: has, early: { ...has, isAlive: false } })).toEqual(['late', 'early']);
   });
 });
 
