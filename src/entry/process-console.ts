@@ -9,6 +9,7 @@ export function processConsole(): Pick<Platform, 'print' | 'report'> {
     write: (text) => process.stdout.write(text),
     backlog: () => process.stdout.writableLength,
   });
+  process.on('exit', lines.flush);
   return {
     print: lines.print,
     report: (level, message) => {

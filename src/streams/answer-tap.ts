@@ -1,6 +1,6 @@
 /** Watches one whole JSON answer for its token counts. */
 import type { Tap } from '../platform.ts';
-import { Carry, Tail } from './carry.ts';
+import { Tail } from './carry.ts';
 import { createPlainTap } from './plain-tap.ts';
 import type { TapListeners } from './report.ts';
 
@@ -17,17 +17,13 @@ export interface AnswerTapOptions extends TapListeners {
 }
 
 export function createAnswerTap(options: AnswerTapOptions): Tap {
-  const whole = new Carry(maxWholeBytes);
-  const tail = new Tail(tailBytes);
-  let bytes = 0;
-  let firstByte: number | undefined;
-  const keptText = () => new TextDecoder().decode(bytes > maxWholeBytes ? tail.bytes : whole.bytes);
+  const kept = new KeptText(options.expectedBytes);
   const plain = createPlainTap({
     ...options,
-    isWhole: () => !looksCut(firstByte, keptText()),
+    isWhole: () => !looksCut(kept.text()),
     onEnd(report) {
       if (report.how !== 'completed') return options.onEnd(report);
-      const answer = bytes > maxWholeBytes ? countsIn(keptText()) : parsed(keptText());
+      const answer = kept.isTail ? countsIn(kept.text()) : parsed(kept.text());
       const usage = options.usageOf(answer);
       const model = modelOf(answer);
       options.onEnd({ ...report, ...(usage && { usage }), ...(model && { model }) });
@@ -36,25 +32,65 @@ export function createAnswerTap(options: AnswerTapOptions): Tap {
   return {
     ...plain,
     push(chunk) {
-      firstByte ??= chunk[0];
-      bytes += chunk.length;
-      if (bytes <= maxWholeBytes) {
-        whole.append(chunk);
-      } else {
-        if (whole.length > 0) tail.append(whole.bytes);
-        whole.clear();
-        tail.append(chunk);
-      }
+      kept.add(chunk);
       return plain.push(chunk);
     },
   };
 }
 
+/** For chunks that are a whole answer: no state, so one for all. */
+const wholeDecoder = new TextDecoder();
+
+/** The answer as text, or, of one too long to keep, its end. Decoded at once, because a chunk's memory is gone once it is sent. */
+class KeptText {
+  readonly #expectedBytes: number | undefined;
+  #decoder: TextDecoder | undefined;
+  #tail: Tail | undefined;
+  #text = '';
+  #bytes = 0;
+  #first = '';
+
+  constructor(expectedBytes: number | undefined) {
+    this.#expectedBytes = expectedBytes;
+  }
+
+  /** Only the end is kept. */
+  get isTail(): boolean {
+    return this.#tail !== undefined;
+  }
+
+  add(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    if (this.#bytes === 0) this.#first = String.fromCharCode(chunk[0] ?? 0);
+    this.#bytes += chunk.length;
+    if (this.#bytes <= maxWholeBytes) {
+      this.#text += chunk.length === this.#expectedBytes ? wholeDecoder.decode(chunk) : this.#decoded(chunk);
+      return;
+    }
+    if (this.#tail === undefined) {
+      this.#tail = new Tail(tailBytes);
+      this.#tail.append(new TextEncoder().encode(this.#text.slice(-tailBytes)));
+      this.#text = '';
+    }
+    this.#tail.append(chunk);
+  }
+
+  /** Begins with the answer's first letter even where only its end is kept. */
+  text(): string {
+    if (this.#tail === undefined) return this.#text;
+    return this.#first + new TextDecoder().decode(this.#tail.bytes);
+  }
+
+  #decoded(chunk: Uint8Array): string {
+    this.#decoder ??= new TextDecoder();
+    return this.#decoder.decode(chunk, { stream: true });
+  }
+}
+
 /** An object or array that lacks its last bracket. Not every text that fails to parse: what a box sends oddly is not ours to cut. */
-function looksCut(firstByte: number | undefined, text: string): boolean {
-  if (firstByte === undefined) return false;
-  const first = String.fromCharCode(firstByte);
-  return (first === '{' || first === '[') && !/[\]}]\s*$/.test(text.slice(-64));
+function looksCut(text: string): boolean {
+  const isJson = text.startsWith('{') || text.startsWith('[');
+  return isJson && !/[\]}]\s*$/.test(text.slice(-64));
 }
 
 function parsed(text: string): unknown {

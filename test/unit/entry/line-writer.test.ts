@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { createLineWriter } from '../../../src/entry/line-writer.ts';
 
-const nextTurn = () => new Promise((resolve) => setTimeout(resolve, 2));
+import { createFakeClock } from '../../support/fake-clock.ts';
 
 describe('createLineWriter', () => {
-  it('writes the lines of one turn together, and those of the next later', async () => {
+  it('writes the lines of 10 ms together, and those of the next later', async () => {
     const written: string[] = [];
-    const lines = createLineWriter({ write: (text) => written.push(text) });
+    const clock = createFakeClock();
+    const lines = createLineWriter({ write: (text) => written.push(text) }, clock);
     lines.print('a');
+    await clock.advance(9);
     lines.print('b');
     expect(written).toEqual([]);
-    await nextTurn();
+    await clock.advance(1);
+    expect(written).toEqual(['a\nb\n']);
     lines.print('c');
-    await nextTurn();
+    await clock.advance(10);
     expect(written).toEqual(['a\nb\n', 'c\n']);
   });
 
@@ -29,10 +32,11 @@ describe('createLineWriter', () => {
   it('drops lines when nobody reads them, and says how many', async () => {
     const written: string[] = [];
     let backlog = 4 * 1024 * 1024 + 1;
-    const lines = createLineWriter({ write: (text) => written.push(text), backlog: () => backlog });
+    const clock = createFakeClock();
+    const lines = createLineWriter({ write: (text) => written.push(text), backlog: () => backlog }, clock);
     lines.print('lost');
     lines.print('lost');
-    await nextTurn();
+    await clock.advance(10);
     expect(written).toEqual([]);
     backlog = 4 * 1024 * 1024;
     lines.print('kept');
@@ -42,10 +46,11 @@ describe('createLineWriter', () => {
 
   it('writes nothing twice', async () => {
     const written: string[] = [];
-    const lines = createLineWriter({ write: (text) => written.push(text) });
+    const clock = createFakeClock();
+    const lines = createLineWriter({ write: (text) => written.push(text) }, clock);
     lines.print('a');
     lines.flush();
-    await nextTurn();
+    await clock.advance(10);
     expect(written).toEqual(['a\n']);
   });
 });
