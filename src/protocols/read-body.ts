@@ -46,9 +46,9 @@ export async function readBody(source: BodySource, limits: BodyLimits, budget: B
   const announced = request.headers.get('content-length');
   const length = announced === null ? undefined : Number(announced);
   if (length !== undefined && length > limits.maxBodyBytes) throw bodyTooLarge(limits.maxBodyBytes);
-  if (request.body === null) return new Uint8Array(0);
-  const isDirect = length !== undefined && length <= directBytes;
-  return isDirect ? await readDirectly(source, length, limits, budget) : await readPiecewise(source, limits, budget);
+  // Asked before `body`: on Node a look at that property alone makes a web stream, which costs more than reading.
+  if (length !== undefined && length <= directBytes) return await readDirectly(source, length, limits, budget);
+  return request.body === null ? new Uint8Array(0) : await readPiecewise(source, limits, budget);
 }
 
 /**
