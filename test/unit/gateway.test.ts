@@ -1,5 +1,7 @@
+import type { MiddlewareHandler } from 'hono';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
+import type { GatewayEnv } from '../../src/exchange.ts';
 import { client, createStage, type Stage, type StageOptions } from './answers/stage.ts';
 
 const json = { headers: { 'content-type': 'application/json' }, body: '{"ok":true}' };
@@ -149,6 +151,36 @@ describe('policies around the answer', () => {
     expect(response.status).toBe(200);
     expect(response).toBe(stage.relayed[0]);
     expect(await response.text()).toBe('{"ok":true}');
+  });
+});
+
+describe('a policy that changes its mind after the answer', () => {
+  /** A gateway whose own answers pass one more policy, outside all others. */
+  function withOuter(policy: MiddlewareHandler<GatewayEnv>): Stage {
+    const stage = stageOf({ backend: ai, route: '{ responseHeaderModifier: { set: { x-inner: "1" } } }' });
+    const policies = stage.plan.binds[0]?.listeners[0]?.policies ?? [];
+    (policies as MiddlewareHandler<GatewayEnv>[]).unshift(policy);
+    return stage;
+  }
+
+  test('its error stands alone: nothing of the answer is mixed into it', async () => {
+    const stage = withOuter(async (_c, next) => {
+      await next();
+      throw new GatewayError('overloaded', 'too much');
+    });
+    const { status, headers } = await stage.read('/v1/models');
+    expect([status, headers.get('x-inner')]).toEqual([503, null]);
+    expect(stage.told.map(({ exchange }) => [exchange.status, exchange.error?.code])).toEqual([[503, 'overloaded']]);
+  });
+
+  test('its own answer leaves as the object that it is', async () => {
+    const own = new Response('own');
+    const stage = withOuter(async (_c, next) => {
+      await next();
+      return own;
+    });
+    expect(await stage.ask('/v1/models')).toBe(own);
+    expect(own.headers.has('x-inner')).toBe(false);
   });
 });
 

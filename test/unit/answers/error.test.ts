@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { createStage } from './stage.ts';
+import { boxes, chat, stageOf } from './words.ts';
+
+describe('errors have the shape of the protocol that the path belongs to (decision 4)', () => {
+  test('OpenAI', async () => {
+    const { status, headers, text } = await stageOf(boxes(['a'])).read('/v1/chat/completions', chat());
+    expect(status).toBe(400);
+    expect(headers.get('content-type')).toBe('application/json');
+    const { error } = JSON.parse(text);
+    expect(error).toMatchObject({ type: 'invalid_request_error', param: null, code: 'missing_model' });
+    expect(error.message).toMatch(/^the request names no model/);
+  });
+
+  test('Anthropic', async () => {
+    const { status, text } = await stageOf(boxes(['a'])).read('/v1/messages', chat());
+    expect(status).toBe(400);
+    expect(JSON.parse(text)).toMatchObject({ type: 'error', error: { type: 'invalid_request_error' }, request_id: 'x-0' });
+  });
+
+  test('Ollama', async () => {
+    const { status, text } = await stageOf(boxes(['a'])).read('/api/chat', chat());
+    expect(status).toBe(400);
+    expect(Object.keys(JSON.parse(text))).toEqual(['error']);
+  });
+
+  test('neither: plain text', async () => {
+    const { status, headers, text } = await stageOf(boxes(['a'])).read('/else');
+    expect(status).toBe(404);
+    expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(text).toBe(
+      'GET /else is not a path that Corral hands to an Ollama box. If you trust it, open it with fleet.openPaths: ["GET /else"]',
+    );
+  });
+
+  test('a wrong method tells the right one', async () => {
+    const { status, headers, text } = await stageOf(boxes(['a'])).read('/v1/chat/completions');
+    expect(status).toBe(405);
+    expect(headers.get('allow')).toBe('POST');
+    expect(JSON.parse(text).error.message).toBe('/v1/chat/completions takes POST, not GET');
+  });
+
+  test('what is no error of ours tells nothing of the inside', async () => {
+    const stage = createStage(boxes(['a']), {
+      script: () => {
+        throw new Error('secret detail');
+      },
+    });
+    const { status, text } = await stage.read('/v1/chat/completions', chat('m'));
+    expect(status).toBe(500);
+    expect(text).not.toContain('secret detail');
+    expect(stage.told[0]?.exchange.error?.cause).toMatchObject({ message: 'secret detail' });
+  });
+
+  test('HEAD has no body', async () => {
+    const { status, text } = await stageOf(boxes(['a'])).read('/else', { method: 'HEAD' });
+    expect([status, text]).toEqual([404, '']);
+  });
+});

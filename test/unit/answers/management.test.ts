@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { box, boxes, json, keys, stageOf, withKey } from './words.ts';
+
+describe('management (decision 7)', () => {
+  const admin = '{ key: admin, metadata: { scopes: [admin] } }';
+  const yaml = (names: readonly string[], more = '') => boxes(names, { listener: keys('{ key: k }', admin), more });
+  const pull = { method: 'POST', body: { model: 'm' } };
+  const ok = { a: json({ status: 'success' }), b: json({ status: 'success' }) };
+
+  test('needs the admin scope', async () => {
+    const stage = stageOf(yaml(['a']), ok);
+    const refused = await stage.read('/api/pull', { ...pull, ...withKey('k') });
+    expect(refused.status).toBe(403);
+    expect(JSON.parse(refused.text).error).toContain('scopes: [admin]');
+    expect(stage.sent).toEqual([]);
+    expect((await stage.read('/api/pull', { ...pull, ...withKey('admin') })).status).toBe(200);
+    expect(stage.sent.map(({ url, text }) => [url, text])).toEqual([['http://a:11434/api/pull', '{"model":"m"}']]);
+  });
+
+  test('CORRAL_ADMIN_TOKEN is such a key', async () => {
+    const stage = stageOf(yaml(['a']), ok, { adminToken: 'root' });
+    expect((await stage.read('/api/pull', { ...pull, ...withKey('root') })).status).toBe(200);
+  });
+
+  test.each(['/api//pull', '/API/pull', '/api/pull/', '/api/%70ull', '/x/../api/pull', '/api/pull;x'])(
+    '%s is the same path, and an administrator is told its spelling',
+    async (path) => {
+      const stage = stageOf(yaml(['a']), ok);
+      expect((await stage.read(path, { ...pull, ...withKey('k') })).status).toBe(403);
+      const { status } = await stage.read(path, { ...pull, ...withKey('admin') });
+      // What the URL parser makes of it may already be the plain spelling.
+      expect(status).toBe(new URL(`http://h${path}`).pathname === '/api/pull' ? 200 : 404);
+    },
+  );
+
+  test('what follows the stem goes along', async () => {
+    const stage = stageOf(yaml(['a']), ok);
+    await stage.read('/api/blobs/sha256:abc', { method: 'POST', body: 'bytes', ...withKey('admin') });
+    expect(stage.sent.map(({ url, text }) => [url, text])).toEqual([['http://a:11434/api/blobs/sha256:abc', 'bytes']]);
+  });
+
+  test('on a herd the box must be named', async () => {
+    const stage = stageOf(yaml(['a', 'b']), ok);
+    const { status, text } = await stage.read('/api/pull', { ...pull, ...withKey('admin') });
+    expect(status).toBe(409);
+    expect(JSON.parse(text).error).toBe('name the box that is meant in the header x-corral-box: a, b');
+    const named = (name: string) =>
+      stage.read('/api/pull', { ...pull, headers: { ...withKey('admin').headers, 'x-corral-box': name } });
+    expect((await named('c')).status).toBe(409);
+    expect((await named('b')).status).toBe(200);
+    expect(stage.sent.map(({ url }) => url)).toEqual(['http://b:11434/api/pull']);
+  });
+
+  test('neither an opened path nor ai.routes opens it to everybody', async () => {
+    const opened = stageOf(yaml(['a'], 'fleet: { openPaths: ["POST /api/pull", "POST /api/new"] }'), ok);
+    expect((await opened.read('/api/pull', { ...pull, ...withKey('k') })).status).toBe(403);
+    expect((await opened.read('/api/new', { ...pull, ...withKey('k') })).status).toBe(200);
+    const routed = stageOf(
+      boxes(['a'], {
+        listener: keys('{ key: k }'),
+        route: '{ ai: { routes: { "*": passthrough } } }',
+        more: 'fleet: { openPaths: ["POST /api/pull"] }',
+      }),
+      ok,
+    );
+    expect((await routed.read('/api/pull', { ...pull, ...withKey('k') })).status).toBe(403);
+    expect(routed.sent).toEqual([]);
+  });
+
+  test('under a prefix that is rewritten away', async () => {
+    const yamlText = `
+binds:
+  - port: 3000
+    listeners:
+      - policies: ${keys('{ key: k }', admin)}
+        routes:
+          - matches: [{ path: { pathPrefix: /ollama } }]
+            policies: { urlRewrite: { path: { prefix: / } } }
+            backends: [${box('a')}]`;
+    const stage = stageOf(yamlText, ok);
+    expect((await stage.read('/ollama/api/pull', { ...pull, ...withKey('k') })).status).toBe(403);
+    expect((await stage.read('/ollama/api/pull', { ...pull, ...withKey('admin') })).status).toBe(200);
+    expect(stage.sent.map(({ url }) => url)).toEqual(['http://a:11434/api/pull']);
+  });
+});
