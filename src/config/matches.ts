@@ -53,7 +53,7 @@ export const matchField = z
       .array(
         z.strictObject({
           name: z.string().min(1).describe('Name of the parameter.'),
-          value: stringMatchField.describe('What its decoded value must be; of a repeated parameter the last counts.'),
+          value: stringMatchField.describe('What its decoded value must be; of a repeated parameter one value is enough.'),
         }),
       )
       .default([])
