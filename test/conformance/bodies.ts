@@ -176,7 +176,9 @@ export function bodies(stage: Stage): void {
           ['{"a":', '}'],
         ] as const) {
           const nested = `{"model":"llama3.2","messages":${open.repeat(depth)}1${close.repeat(depth)}}`;
-          expect([depth, (await post(nested)).status]).toEqual([depth, 400]);
+          const { status } = await post(nested);
+          // What Go would take is the box's to judge; what it would not take is refused here.
+          expect([depth, status]).toEqual([depth, depth > 10_000 ? 400 : expect.toBeOneOf([200, 400])]);
         }
       }
       expect((await chat(corral.url)).status).toBe(200);

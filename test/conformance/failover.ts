@@ -54,7 +54,10 @@ export function failover(stage: Stage): void {
       const corral = await stage.corral({ yaml: herdOf([{ name: 'bad', at: unresolvable }]) });
       const reply = await chat(corral.url);
       expect(reply.status).toBe(503);
-      expect(errorOf(reply)).toMatch(/bad was not found: its host name does not resolve/);
+      // workerd does not say why it could not connect.
+      expect(errorOf(reply)).toMatch(
+        stage.runtime === 'workerd' ? /\bbad\b/ : /bad was not found: its host name does not resolve/,
+      );
     });
 
     for (const inGroups of [false, true]) {
@@ -166,11 +169,29 @@ export function failover(stage: Stage): void {
       expect((await chat(corral.url, { stream: true })).status).toBe(200);
       expect(inferencesOf(without)).toHaveLength(before);
       // Removed behind Corral's back: the box says so, and the next one serves.
-      without.setModels(['mistral', 'both']);
-      having.setModels(['llama3.2', 'both']);
-      await untilListed(corral.url, ['both:latest']);
+      without.setModels(['mistral', 'both', 'seen-here']);
+      having.setModels(['llama3.2', 'both', 'seen-there']);
+      await untilListed(corral.url, ['seen-here:latest', 'seen-there:latest']);
       without.setModels(['mistral']);
       expect((await chat(corral.url, { model: 'both' })).status).toBe(200);
+    });
+
+    stage.it('a model that has moved from one box to the other since the lists were read is found all the same', async () => {
+      const old = await stage.box({ models: ['moved'] });
+      const now = await stage.box({ models: ['llama3.2'] });
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'old', at: old.port },
+            { name: 'now', at: now.port },
+          ],
+          { fleet: { probeInterval: '1h' } },
+        ),
+      });
+      await untilListed(corral.url, ['moved:latest', 'llama3.2:latest']);
+      old.setModels([]);
+      now.setModels(['llama3.2', 'moved']);
+      expect((await chat(corral.url, { model: 'moved' })).status).toBe(200);
     });
 
     stage.it('a request of 1 MB moves on like a small one', async () => {
@@ -220,7 +241,7 @@ export function failover(stage: Stage): void {
       expect(errorOf(reply)).toMatch(/frozen sent no first byte within 1 s/);
     });
 
-    stage.it('the connection ends before headers → the next box; alone: 502', async () => {
+    stage.it('the connection ends before headers → the next box; alone: an error in words', async () => {
       const broken = await stage.box({ faults: { startDelayMs: 400 } });
       const good = await stage.box();
       const corral = await stage.corral({
@@ -243,8 +264,9 @@ export function failover(stage: Stage): void {
       const lonely = chat(single.url);
       await alone.nextRequest(isPath('/v1/chat/completions'));
       await alone.refuse();
-      expect((await lonely).status).toBe(502);
-      expect(errorOf(await lonely)).toMatch(/alone broke off the connection/);
+      // Deno asks once more by itself, and workerd has one word for both: then it is a refused connection.
+      expect((await lonely).status).toBe(stage.runtime === 'node' || stage.runtime === 'bun' ? 502 : 503);
+      expect(errorOf(await lonely)).toMatch(/alone (broke off|refused|does not answer)/);
     });
 
     stage.it('every inference protocol moves on', async () => {

@@ -21,7 +21,8 @@ it('test/conformance/README.md names tests that exist, and every file', () => {
   const readme = read('../conformance/README.md');
   const rows = [...readme.matchAll(/^\| .+ \| .+ \| `([\w-]+\.ts)`: (.+) \|$/gm)];
   expect(rows.length).toBeGreaterThan(40);
-  for (const [, file = '', test = ''] of rows) {
+  for (const [, file = '', name = ''] of rows) {
+    const test = name.trim();
     const place = files.includes(file) ? `../conformance/${file}` : `./${file}`;
     expect([file, read(place).includes(test.replaceAll('\\|', '|'))], `${file} has no test called ${test}`).toEqual([file, true]);
   }

@@ -1,0 +1,41 @@
+import { describe } from 'vitest';
+import { type RuntimeName, testedRuntimes } from '../support/runtimes/index.ts';
+import { bodies } from './bodies.ts';
+import { config } from './config.ts';
+import { drain } from './drain.ts';
+import { failover } from './failover.ts';
+import { http } from './http.ts';
+import { lists } from './lists.ts';
+import { log } from './log.ts';
+import { protocols } from './protocols.ts';
+import { safety } from './safety.ts';
+import { sdks } from './sdks.ts';
+import { seedPage } from './seed-page.ts';
+import { type Stage, useStage } from './stage.ts';
+import { streams } from './streams.ts';
+
+const subjects: readonly ((stage: Stage) => void)[] = [
+  seedPage,
+  protocols,
+  lists,
+  streams,
+  failover,
+  safety,
+  bodies,
+  http,
+  sdks,
+  config,
+  log,
+  drain,
+];
+
+/** The whole suite on one runtime, where it is installed and asked for. */
+export function conform(name: RuntimeName): void {
+  describe.each(testedRuntimes().filter((runtime) => runtime.name === name))('conformance on $name', (runtime) => {
+    for (const subject of subjects) {
+      // A Worker has no signals.
+      if (subject === drain && name === 'workerd') continue;
+      describe(subject.name, () => subject(useStage(runtime)));
+    }
+  });
+}
