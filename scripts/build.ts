@@ -16,8 +16,22 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const requireForModules =
   "import { createRequire as corralRequire } from 'node:module'; const require = corralRequire(import.meta.url);";
 
+/** In front of everything else, because undici breaks on older ones in words that nobody understands. */
+const nodeVersionCheck = `{
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 22 || (major === 22 && minor < 19)) {
+    process.stderr.write('error: Corral needs Node 22.19 or later, this is ' + process.versions.node + '. Or run it with Bun: npx bun run dist/bun/corral.js\\n');
+    process.exit(1);
+  }
+}`;
+
 export const targets = {
-  node: { conditions: ['node'], platform: 'node', target: 'node20', banner: { js: `#!/usr/bin/env node\n${requireForModules}` } },
+  node: {
+    conditions: ['node'],
+    platform: 'node',
+    target: 'node22',
+    banner: { js: `#!/usr/bin/env node\n${requireForModules}\n${nodeVersionCheck}` },
+  },
   bun: { conditions: ['bun'], platform: 'node', target: 'es2024' },
   deno: { conditions: ['deno'], platform: 'node', target: 'es2024', banner: { js: requireForModules } },
   // As wrangler bundles it; no `node:` import may be left, and none is allowed to be replaced by a polyfill.
