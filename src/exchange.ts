@@ -64,7 +64,6 @@ export interface Exchange {
   /** The path prefix that the matched route asked for, when it matched by prefix. For `urlRewrite.path.prefix`. */
   matchedPrefix: string | undefined;
   protocol: Protocol | undefined;
-  call: Call | undefined;
 
   /** Set by policies. */
   identity: Identity | undefined;

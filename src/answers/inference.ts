@@ -23,7 +23,6 @@ export async function answerInference(
   const bytes = await readInflatedBody(exchange, tools.limits, tools.budget);
   try {
     const call = decodeCall(protocol, bytes, exchange, tools.limits.allowances);
-    exchange.call = call;
     exchange.requestModel = call.model;
     const demo = mayAnswerDemo(exchange, call, tools) ? demoAnswer(exchange, call) : undefined;
     return demo ?? (await serveCall(exchange, call, ai, protocol, tools));
@@ -51,6 +50,7 @@ async function serveCall(
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);
   const candidates = atHome(allowed(exchange, call, named), tools);
+  exchange.requestModel ??= candidates[0]?.model;
   try {
     const result = await tryCandidates(exchange, { call, bytes: call.bytes }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, tools);

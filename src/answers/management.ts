@@ -12,7 +12,7 @@ export function answerManagement(exchange: Exchange, path: string, ai: AiBackend
   if (exchange.identity?.isAdmin !== true) {
     throw new GatewayError(
       'admin_scope_required',
-      `${path} changes the box: it needs a key whose metadata has scopes: [admin], or CORRAL_ADMIN_TOKEN as the key`,
+      `${path} manages the box: it needs a key whose metadata has scopes: [admin], or CORRAL_ADMIN_TOKEN as the key`,
     );
   }
   // The spelling that was judged is the spelling that is sent.

@@ -37,13 +37,12 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges 
     method: request.method,
     path: url.slice(pathStart, hasQuery ? queryStart : end),
     query: hasQuery ? url.slice(queryStart, end) : '',
-    host: hostNameOf(url.slice(authorityStart, pathStart)),
+    host: hostNameOf(url.slice(authorityStart, pathStart).toLowerCase()),
     listenerName: '',
     gatewayName: '',
     routeName: '',
     matchedPrefix: undefined,
     protocol: undefined,
-    call: undefined,
     identity: undefined,
     consumedHeaders: new Set(),
     deadlineMs: undefined,
@@ -61,7 +60,7 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges 
   };
 }
 
-/** `host:port` or `[::1]:port` to the host alone. URLs have it in lower case already. */
+/** `host:port` or `[::1]:port` to the host alone, in lower case: Deno and workerd leave it as the client wrote it. */
 function hostNameOf(authority: string): string {
   if (authority.startsWith('[')) return authority.slice(0, authority.indexOf(']') + 1);
   const colon = authority.indexOf(':');

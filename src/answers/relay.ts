@@ -35,7 +35,7 @@ export function relayAnswer(
     hasEnded = true;
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
-    settle(exchange, report);
+    settle(exchange, report, watch.death);
     tools.exchanges.end(exchange);
   });
   // The tap would wait for ever for an answer that never began; the exchange ends with the error instead.
@@ -56,15 +56,29 @@ export function relayAnswer(
   }
 }
 
+interface Watch {
+  touch(): void;
+  stop(): void;
+  /** Why Corral itself gave the answer up; undefined when it did not. */
+  readonly death: string | undefined;
+}
+
 /** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
-function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): { touch(): void; stop(): void } {
+function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): Watch {
   fleet.enter(upstream);
+  let death: string | undefined;
   const silence = idle.watch({
     isStillAlive: () => fleet.checkAlive(upstream),
-    onDead: () => answered.abort(new GatewayError('upstream_silent', `${upstream.name} fell silent in the middle of its answer`)),
+    onDead() {
+      death = `${upstream.name} fell silent in the middle of its answer and answers no probe.`;
+      answered.abort(new GatewayError('upstream_silent', death));
+    },
   });
   return {
     touch: silence.touch,
+    get death() {
+      return death;
+    },
     stop() {
       silence.stop();
       fleet.leave(upstream);
@@ -77,7 +91,7 @@ function createTap(
   call: Call | undefined,
   protocol: Protocol | undefined,
   headers: Headers,
-  watched: { touch(): void },
+  watched: Watch,
   onEnd: (report: TapReport) => void,
 ): Tap {
   const onFirstByte = () => {
@@ -94,7 +108,8 @@ function createTap(
     return createEventTap({
       shape,
       removeUsageOnly: call !== undefined && !call.wantsUsage && call.boxChanges.has('stream_options'),
-      errorEvent: (message, seen) => protocol.errorInStream(new GatewayError('broken_stream', message), exchange.id, seen),
+      errorEvent: (message, seen) =>
+        protocol.errorInStream(new GatewayError('broken_stream', watched.death ?? message), exchange.id, seen),
       onFirstByte,
       onBytes,
       onEnd,
@@ -111,12 +126,13 @@ function lengthOf(headers: Headers): number | undefined {
   return length === null ? undefined : Number(length);
 }
 
-function settle(exchange: Exchange, report: TapReport): void {
+function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {
   exchange.outcome = exchange.status >= 400 && report.how === 'completed' ? undefined : outcomeOf[report.how];
   exchange.responseModel = report.model;
   if (report.usage !== undefined) exchange.usage = { ...report.usage, estimated: false };
   else if (report.events > 0) exchange.usage = { inputTokens: 0, outputTokens: report.events, estimated: true };
-  if (report.failure !== undefined) exchange.error = new GatewayError('broken_stream', report.failure);
+  const failure = death ?? report.failure;
+  if (failure !== undefined) exchange.error = new GatewayError('broken_stream', failure);
 }
 
 /** Said to the client in one header, and in the log. */

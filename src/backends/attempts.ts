@@ -57,28 +57,30 @@ export async function tryCandidates(
   tools: AttemptTools,
 ): Promise<AttemptsResult> {
   const retry = exchange.retry;
-  const tries = Math.min(candidates.length + (retry?.attempts ?? 0), maxTries);
+  let row = candidates.filter((candidate) => !candidate.isLastResort);
   let hasLeft = false;
-  if (tries > 1)
+  if (candidates.length > 1 || retry !== undefined)
     exchange.peer.onGone(() => {
       hasLeft = true;
     });
+  const mayTryAnother = (index: number) => index + 1 < Math.min(row.length + (retry?.attempts ?? 0), maxTries);
   for (let index = 0; ; index++) {
-    const candidate = candidates[index % candidates.length];
+    const candidate = row[index % row.length];
     if (candidate === undefined) throw new GatewayError('no_backends', 'no valid backends');
-    const mayTryAnother = index + 1 < tries;
-    if (index >= candidates.length && retry !== undefined) await pause(exchange, retry.backoffMs);
+    if (index >= row.length && retry !== undefined) await pause(exchange, retry.backoffMs);
     // Between two tries nobody else looks: whoever left then is told to no try any more.
     if (hasLeft) throw new ClientGone();
     try {
       const result = await tryOne(exchange, payload, candidate, tools);
-      if (!mayTryAnother || !isWorthAnother(result, exchange, index + 1 < candidates.length, tools)) return result;
+      // The lists were wrong about this box; they may be about the others.
+      if (lacksModel(result, tools)) row = [...candidates];
+      if (!mayTryAnother(index) || !isWorthAnother(result, exchange, index + 1 < row.length, tools)) return result;
       if (result.kind === 'answered') result.answered.response.body.cancel();
     } catch (thrown) {
-      if (thrown instanceof ClientGone || !mayTryAnother) throw thrown;
+      if (thrown instanceof ClientGone || !mayTryAnother(index)) throw thrown;
       const error = gatewayErrorOf(thrown);
       // What a box would get wrong another host may serve.
-      if (error === payload.call?.boxRefusal && index + 1 < candidates.length) continue;
+      if (error === payload.call?.boxRefusal && index + 1 < row.length) continue;
       const isReplayable = tools.fleet.isBox(candidate.target.upstream) || beforeConnect.has(error.code) || retry !== undefined;
       if (!error.retryable || !isReplayable) throw thrown;
     }
@@ -90,8 +92,11 @@ function isWorthAnother(result: AttemptsResult, exchange: Exchange, isUntried: b
   const status = result.kind === 'answered' ? result.answered.response.status : result.refusal.status;
   if (exchange.retry?.statuses.has(status)) return true;
   if (!isUntried || !tools.fleet.isBox(candidate.target.upstream)) return false;
-  if (boxUnable.has(status)) return true;
-  return result.kind === 'refused' && tools.isModelMissing(status, result.refusal.text);
+  return boxUnable.has(status) || lacksModel(result, tools);
+}
+
+function lacksModel(result: AttemptsResult, tools: AttemptTools): boolean {
+  return result.kind === 'refused' && tools.isModelMissing(result.refusal.status, result.refusal.text);
 }
 
 async function tryOne(

@@ -37,6 +37,8 @@ export interface Candidate {
   readonly target: Target;
   /** Undefined only where the protocol needs none. */
   readonly model: string | undefined;
+  /** Its box is known not to have the model: asked only when the others say that they have not got it either. */
+  readonly isLastResort: boolean;
 }
 
 /** What a route ends in. */

@@ -57,7 +57,8 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
     // A mistake in one request must not end the streams of all others.
     process.on('unhandledRejection', (reason) => platform.report('error', `a promise was left alone: ${stackOf(reason)}`));
     opened.herd.start();
-    await announce({
+    // Not waited for: a signal that comes before the boxes have answered must find nothing unfinished.
+    void announce({
       version,
       runtime,
       listening: doors.map((door) => urlOf(door.hostname, door.port)),

@@ -66,7 +66,7 @@ async function goOn(opened: Opened, settings: Settings, url: string): Promise<vo
       openDoor: openDenoDoor,
       warn: (message) => platform.report('warn', message),
     });
-    await announce({
+    void announce({
       version,
       runtime: `Deno ${deno.version.deno}`,
       listening: [url],

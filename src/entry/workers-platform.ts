@@ -15,8 +15,10 @@ export function createWorkersPlatform(): Platform {
     fetchOptions: () => ({}),
     refuses: refusalOf,
     // The console is the log there (`wrangler tail`, Workers Logs).
-    print: (_line) => {},
-    report: (_level, _message) => {},
+    // biome-ignore lint/suspicious/noConsole: the console is a Worker's only way to say something.
+    print: (line) => console.log(line),
+    // biome-ignore lint/suspicious/noConsole: the same.
+    report: (level, message) => console[level](message),
   });
 }
 

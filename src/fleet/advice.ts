@@ -58,7 +58,7 @@ export function troubleAdvice(upstream: Upstream, error: GatewayError): Advice {
       };
     case 'upstream_unavailable':
       return {
-        why: `${clip(error.message)}.`,
+        why: error.message.includes(name) ? `${clip(error.message)}.` : `${name}: ${clip(error.message)}.`,
         mend: 'Whatever stands in front of the box (tunnel, proxy) answers in its place: check that it reaches Ollama and lets this gateway in.',
       };
     case 'upstream_timeout':
@@ -126,7 +126,7 @@ export function slowWarning(boxName: string, runner: RunningModel, models: reado
 /** The box turned the request away because too many wait for a load (OLLAMA_MAX_QUEUE). */
 export function busyAdvice(boxName: string, said: string): Advice {
   return {
-    why: `${boxName} is busy: ${clip(said)}`,
+    why: `${boxName} is busy: ${clip(said)}.`,
     mend: 'Try again in a moment, add another box with this model, or raise OLLAMA_MAX_QUEUE.',
   };
 }

@@ -45,6 +45,27 @@ function describeResult(result: AttemptsResult): string {
 
 const missing = (sent: Sent) => sent.answer(404, `{"error":"model 'llama3.2' not found"}`);
 
+describe('the last resort: boxes whose lists lack the model', () => {
+  const row = () => boxes('a', 'b').map((one) => ({ ...one, isLastResort: one.target.upstream.name === 'b' }));
+
+  test.each([
+    ['is asked once the others say that they have not got it either', missing, 'a b', 'answered b 200'],
+    ['is not asked for a box that is busy: its answer says more than theirs', 503, 'a', 'refused a 503'],
+    ['is not asked for a box that cannot be reached', 'upstream_refused', 'a', 'upstream_refused'],
+  ] as const)('%s', async (_, part, asked, outcome) => {
+    const tries = createTries();
+    playing(tries, { a: part, b: 200 });
+    expect(await outcomeOf(tries, row())).toEqual([asked, outcome]);
+  });
+
+  test('retries go round without it', async () => {
+    const tries = createTries();
+    tries.exchange.retry = retry({ attempts: 2 });
+    playing(tries, { a: 503, b: 200 });
+    expect(await outcomeOf(tries, row())).toEqual(['a a a', 'refused a 503']);
+  });
+});
+
 describe('boxes: what leads to the next one', () => {
   test.each([
     ['upstream_refused', 'a b', 'answered b 200'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { orderCandidates } from '../../../src/backends/candidates.ts';
-import type { Target } from '../../../src/backends/target.ts';
+import type { Candidate, Target } from '../../../src/backends/target.ts';
 import { type Facts, FakeHerd, runner } from '../answers/fake-herd.ts';
 import { target } from './stage.ts';
 
@@ -12,14 +12,19 @@ function order(
 ): string[] {
   const herd = new FakeHerd(targets.map((one) => one.upstream));
   for (const [name, fact] of Object.entries(facts)) herd.know(name, fact);
-  return orderCandidates(targets, model, herd, random).map((one) => one.target.upstream.name);
+  return orderCandidates(targets, model, herd, random).map(nameOf);
 }
 
 /** `order` for a request that names no model. */
 function orderUnnamed(targets: readonly Target[], facts: Readonly<Record<string, Facts>> = {}): string[] {
   const herd = new FakeHerd(targets.map((one) => one.upstream));
   for (const [name, fact] of Object.entries(facts)) herd.know(name, fact);
-  return orderCandidates(targets, undefined, herd, () => 0.5).map((one) => one.target.upstream.name);
+  return orderCandidates(targets, undefined, herd, () => 0.5).map(nameOf);
+}
+
+/** The last resort in parentheses. */
+function nameOf({ target: { upstream }, isLastResort }: Candidate): string {
+  return isLastResort ? `(${upstream.name})` : upstream.name;
 }
 
 const three = [target('a'), target('b'), target('c')];
@@ -31,18 +36,18 @@ describe('placement', () => {
     expect(order(three)).toEqual(['a', 'b', 'c']);
   });
 
-  test('a box that has the model before one that may have it; one that lacks it is left out', () => {
-    expect(order(three, { a: lacks, c: has })).toEqual(['c', 'b']);
+  test('a box that has the model before one that may have it; one that lacks it is the last resort', () => {
+    expect(order(three, { a: lacks, c: has })).toEqual(['c', 'b', '(a)']);
   });
 
   test('names compare as Ollama compares them', () => {
-    expect(order(three, { b: { models: ['LLAMA3.2'] }, a: lacks, c: lacks })).toEqual(['b']);
+    expect(order(three, { b: { models: ['LLAMA3.2'] }, a: lacks, c: lacks })).toEqual(['b', '(a)', '(c)']);
   });
 
   test('a target that is configured for the model counts as having it, unless its box is known to lack it', () => {
     const declared = [target('a'), target('b', { declares: 'Llama3.2:latest' })];
     expect(order(declared)).toEqual(['b', 'a']);
-    expect(order(declared, { b: lacks })).toEqual(['a']);
+    expect(order(declared, { b: lacks })).toEqual(['a', '(b)']);
     expect(order(declared, {}, 'mistral')).toEqual(['a', 'b']);
   });
 
@@ -57,7 +62,10 @@ describe('placement', () => {
   test('a box that is down and of which nothing is known does not hide that the others lack the model', () => {
     expect(order([target('a'), target('b')], { a: { isAlive: false }, b: { ...lacks, isAlive: true } })).toEqual(['b', 'a']);
     // Was it known to have the model, it is the only hope.
-    expect(order([target('a'), target('b')], { a: { ...has, isAlive: false }, b: { ...lacks, isAlive: true } })).toEqual(['a']);
+    expect(order([target('a'), target('b')], { a: { ...has, isAlive: false }, b: { ...lacks, isAlive: true } })).toEqual([
+      'a',
+      '(b)',
+    ]);
   });
 
   test('of those that have it, the one with the model in memory first, then the one with less to do', () => {
@@ -94,7 +102,7 @@ describe('no model named', () => {
 
   test('groups and what a box is known to lack count all the same', () => {
     expect(orderUnnamed([target('a', { declares: 'x', group: 1 }), target('b', { declares: 'y' })])).toEqual(['b', 'a']);
-    expect(orderUnnamed(declared, { a: { models: ['other'] } })).toEqual(['b', 'c']);
+    expect(orderUnnamed(declared, { a: { models: ['other'] } })).toEqual(['b', 'c', '(a)']);
   });
 
   test('without any default the candidates have no model', () => {
@@ -150,7 +158,7 @@ describe('weights', () => {
   test('but not what keeps a box from serving at all', () => {
     const weighted = [target('a', { weight: 1000 }), target('b', { weight: 1 })];
     expect(order(weighted, { a: { isAlive: false } })).toEqual(['b', 'a']);
-    expect(order(weighted, { a: lacks, b: has })).toEqual(['b']);
+    expect(order(weighted, { a: lacks, b: has })).toEqual(['b', '(a)']);
   });
 
   test('one written weight makes 1 of those that have none', () => {

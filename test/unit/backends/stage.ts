@@ -32,7 +32,7 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
 }
 
 export function candidate(one: Target, model: string | undefined = 'llama3.2'): Candidate {
-  return { target: one, model };
+  return { target: one, model, isLastResort: false };
 }
 
 /** One request that reached an upstream. */

@@ -40,7 +40,6 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     routeName: '',
     matchedPrefix: fake.matchedPrefix,
     protocol: undefined,
-    call: undefined,
     identity: undefined,
     consumedHeaders: new Set(),
     deadlineMs: undefined,
