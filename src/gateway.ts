@@ -84,13 +84,15 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
 /** Runs the policies around the last step. A handler's error becomes the response that the policies outside it see. */
 function runOnion(policies: readonly Middleware[], c: Context<GatewayEnv>, last: Step): Response | Promise<Response> {
   if (policies.length === 0) return last(c);
-  const runFrom = async (index: number): Promise<void> => {
-    const policy = policies[index];
-    const response = await guard(
-      c,
-      policy === undefined ? last : () => policy(c, () => runFrom(index + 1)) as Promise<Response | undefined>,
-    );
+  const take = (response: Response | undefined): void => {
     if (response !== undefined && !(c.finalized && c.res === response)) replaceResponse(c, response);
+  };
+  // Not async: each such step costs a promise more, on every request.
+  const runFrom = (index: number): Promise<void> => {
+    const policy = policies[index];
+    const step = policy === undefined ? last : () => policy(c, () => runFrom(index + 1)) as Promise<Response | undefined>;
+    const response = guard<Response | undefined>(c, step);
+    return response instanceof Promise ? response.then(take) : Promise.resolve(take(response));
   };
   return runFrom(0).then(() => c.res);
 }

@@ -61,12 +61,12 @@ export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Ou
   const headers: Record<string, string> = {};
   const named = incoming.get('connection');
   const dropped = named === null || named === 'keep-alive' ? undefined : new Set(named.toLowerCase().split(/\s*,\s*/));
-  for (const [name, value] of incoming) {
-    if (neverForwarded.has(name) || dropped?.has(name) || exchange.consumedHeaders.has(name)) continue;
-    if (options.isBox && (neverToBoxes.has(name) || isPrefixed(name))) continue;
-    if (options.bodyWasRead && name === 'content-encoding') continue;
+  incoming.forEach((value, name) => {
+    if (neverForwarded.has(name) || dropped?.has(name) || exchange.consumedHeaders.has(name)) return;
+    if (options.isBox && (neverToBoxes.has(name) || isPrefixed(name))) return;
+    if (options.bodyWasRead && name === 'content-encoding') return;
     headers[name] = value;
-  }
+  });
   if (options.isBox) headers[viaHeader] = viaOf(incoming.get(viaHeader), options.instanceId);
   return { method: exchange.method, path: options.path, query: options.query, authority: undefined, headers };
 }

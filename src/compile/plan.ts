@@ -46,7 +46,6 @@ export interface RoutePlan {
 
 export interface PlanSettings {
   readonly adminAddress: ListenAddress;
-  readonly statsAddress: ListenAddress | undefined;
   readonly readinessAddress: ListenAddress | undefined;
   readonly logFormat: 'text' | 'json';
   readonly loadTimeoutMs: number;

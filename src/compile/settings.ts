@@ -15,7 +15,6 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
   const limits = runtime === 'workerd' ? limitsOf.workerd : limitsOf.elsewhere;
   return {
     adminAddress: config.adminAddr,
-    statsAddress: config.statsAddr,
     readinessAddress: config.readinessAddr,
     logFormat: config.logging.format,
     loadTimeoutMs: fleet.loadTimeout,

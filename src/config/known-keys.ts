@@ -40,7 +40,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ),
   routing: words('conditional'),
   config: words(
-    'enableIpv6 dns database storage modelCatalog tracing metrics histograms standardAttributes sensitiveHeaders customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
+    'statsAddr enableIpv6 dns database storage modelCatalog tracing metrics histograms standardAttributes sensitiveHeaders customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
   ),
   'config.logging': words('filter fields database'),
   frontendPolicies: words('tls tcp networkAuthorization networkExtAuthz proxyProtocol proxy connect accessLog logging tracing'),

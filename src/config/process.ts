@@ -54,8 +54,7 @@ export const processField = z
   .strictObject({
     adminAddr: listenAddressField
       .prefault('localhost:15000')
-      .describe('Where readiness, metrics and the configuration can be read. Off loopback it asks for `CORRAL_ADMIN_TOKEN`.'),
-    statsAddr: listenAddressField.optional().describe('A port of its own for metrics. Left out, they are at the admin address.'),
+      .describe('Where readiness can be read. Off loopback it asks for `CORRAL_ADMIN_TOKEN`.'),
     readinessAddr: listenAddressField
       .optional()
       .describe('A port of its own for `/healthz/ready`. Left out, it is at the admin address.'),

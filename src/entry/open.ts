@@ -31,7 +31,6 @@ export interface ListenAddress {
 /** Undefined: switched off, or not asked for. */
 export interface AdminAddresses {
   readonly admin: ListenAddress | undefined;
-  readonly stats: ListenAddress | undefined;
   readonly readiness: ListenAddress | undefined;
 }
 
@@ -57,14 +56,14 @@ export const openGateway: OpenGateway = async (settings, platform) => {
       originPatterns: settings.originPatterns,
       random: Math.random,
     });
-    const { adminAddress, statsAddress, readinessAddress } = plan.settings;
+    const { adminAddress, readinessAddress } = plan.settings;
     return {
       ok: true,
       opened: {
         ...assembleGateway(plan, settings, platform),
         ports: plan.binds.map((bind) => bind.port),
         everyRouteIsProtected: plan.everyRouteIsProtected,
-        admin: { admin: addressOf(adminAddress), stats: addressOf(statsAddress), readiness: addressOf(readinessAddress) },
+        admin: { admin: addressOf(adminAddress), readiness: addressOf(readinessAddress) },
         warnings: [...warnings, ...plan.warnings.map((warning) => placed(warning, loaded))],
         hasDemo: settings.hasDemo,
       },

@@ -53,13 +53,10 @@ export function createLocalGuard(options: LocalGuardOptions): MiddlewareHandler<
   const isCorsOrigin = compileCorsOrigins(options.corsOrigins ?? []);
   const allowsAll = originPatterns.some((pattern) => pattern.trim() === '*');
 
-  return async (c, next) => {
+  const answerPage: MiddlewareHandler<GatewayEnv> = async (c, next) => {
     const exchange = c.env;
-    if (!allowAnonymous) refuseForeignClient(exchange);
-    if (!isLocalHost(exchange.host) && !isNamed(exchange.host)) throw foreignHost(exchange.host);
-
-    const origin = exchange.request.headers.get('origin');
-    if (origin === null || isOwnOrigin(origin, exchange) || isCorsOrigin(origin)) {
+    const origin = exchange.request.headers.get('origin') ?? '';
+    if (isOwnOrigin(origin, exchange) || isCorsOrigin(origin)) {
       await next();
       return undefined;
     }
@@ -73,6 +70,14 @@ export function createLocalGuard(options: LocalGuardOptions): MiddlewareHandler<
     c.res.headers.set('access-control-allow-origin', allowed);
     addVary(c.res.headers, 'Origin');
     return undefined;
+  };
+
+  // Programs send no Origin, and this stands on their every request: for them it looks, waits for nothing and steps aside.
+  return (c, next) => {
+    const exchange = c.env;
+    if (!allowAnonymous) refuseForeignClient(exchange);
+    if (!isLocalHost(exchange.host) && !isNamed(exchange.host)) throw foreignHost(exchange.host);
+    return exchange.request.headers.has('origin') ? answerPage(c, next) : (next() as Promise<undefined>);
   };
 }
 

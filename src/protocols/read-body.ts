@@ -41,24 +41,27 @@ const directBytes = 1024 * 1024;
  * The body as it came. Its length stays taken from the budget: the caller gives `result.length` back when the bytes are done
  * with. Throws body_too_large, overloaded, body_timeout, and invalid_body when the client broke off.
  */
-export async function readBody(source: BodySource, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
+export function readBody(source: BodySource, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
   const { request } = source;
   const announced = request.headers.get('content-length');
   const length = announced === null ? undefined : Number(announced);
-  if (length !== undefined && length > limits.maxBodyBytes) throw bodyTooLarge(limits.maxBodyBytes);
+  if (length !== undefined && length > limits.maxBodyBytes) return Promise.reject(bodyTooLarge(limits.maxBodyBytes));
   // Asked before `body`: on Node a look at that property alone makes a web stream, which costs more than reading.
-  if (length !== undefined && length <= directBytes) return await readDirectly(source, length, limits, budget);
-  return request.body === null ? new Uint8Array(0) : await readPiecewise(source, limits, budget);
+  if (length !== undefined && length <= directBytes) return readDirectly(source, length, limits, budget);
+  return request.body === null ? Promise.resolve(new Uint8Array(0)) : readPiecewise(source, limits, budget);
 }
 
 /**
  * The body without its content-encoding; the budget as with `readBody`. What is sent on must not carry the request's
  * content-encoding header. Throws what `readBody` and `inflate` throw.
  */
-export async function readInflatedBody(source: BodySource, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
-  const bytes = await readBody(source, limits, budget);
+export function readInflatedBody(source: BodySource, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
   const encoding = source.request.headers.get('content-encoding');
-  if (encoding === null) return bytes;
+  return encoding === null ? readBody(source, limits, budget) : readAndInflate(source, encoding, limits, budget);
+}
+
+async function readAndInflate(source: BodySource, encoding: string, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
+  const bytes = await readBody(source, limits, budget);
   // What may come out is reserved before any of it does; deflate, gzip's method, makes at most 1032 bytes of one.
   const reserved = Math.min(limits.maxBodyBytes, bytes.length * (/zstd/i.test(encoding) ? limits.maxBodyBytes : 1032));
   try {

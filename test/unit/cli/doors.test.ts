@@ -34,7 +34,7 @@ function opened(more: Partial<Opened> = {}): Opened {
     herd: { start: () => undefined, stop: () => undefined, catchUp: () => undefined, describe: () => [] },
     ports: [3000, 4000],
     everyRouteIsProtected: false,
-    admin: { admin: { host: 'localhost', port: 15_000 }, stats: undefined, readiness: undefined },
+    admin: { admin: { host: 'localhost', port: 15_000 }, readiness: undefined },
     warnings: [],
     hasDemo: true,
     ...more,
@@ -140,18 +140,18 @@ describe('openAdminDoors', () => {
 
   it('does not do without an address that was asked for', async () => {
     const { doors } = open(building([15_001]).openDoor, {
-      admin: { admin: { host: 'localhost', port: 15_001 }, stats: undefined, readiness: undefined },
+      admin: { admin: { host: 'localhost', port: 15_001 }, readiness: undefined },
     });
     await expect(doors).rejects.toThrow(CannotListen);
   });
 
   it('opens none when it is off, and a readiness port where one is asked for', async () => {
     const off = building();
-    await open(off.openDoor, { admin: { admin: undefined, stats: undefined, readiness: undefined } }).doors;
+    await open(off.openDoor, { admin: { admin: undefined, readiness: undefined } }).doors;
     expect(off.asked).toEqual([]);
     const both = building();
     const { doors } = open(both.openDoor, {
-      admin: { admin: undefined, stats: undefined, readiness: { host: '::', port: 15_021 } },
+      admin: { admin: undefined, readiness: { host: '::', port: 15_021 } },
     });
     expect(placesOf(both.asked)).toEqual(['::' + ':15021 for undefined']);
     expect((await doors).doors).toHaveLength(1);

@@ -26,7 +26,6 @@ binds:
 test('the settings that nobody wrote, and those of Workers', () => {
   expect(planOf('binds: []').settings).toMatchObject({
     adminAddress: { host: 'localhost', port: 15000 },
-    statsAddress: undefined,
     readinessAddress: undefined,
     logFormat: 'text',
     loadTimeoutMs: 900_000,

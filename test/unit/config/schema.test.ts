@@ -158,7 +158,6 @@ describe('process settings', () => {
 binds: []
 config:
   adminAddr: "[::1]:9000"
-  statsAddr: "off"
   readinessAddr: 0.0.0.0:15021
   logging: {level: "debug,agent_core=trace", format: json}
 frontendPolicies: {http: {maxBufferSize: 1048576}}
@@ -169,7 +168,6 @@ fleet:
 `);
     expect(config.config).toEqual({
       adminAddr: { host: '::1', port: 9_000 },
-      statsAddr: 'off',
       readinessAddr: { host: '0.0.0.0', port: 15_021 },
       logging: { level: 'debug', format: 'json' },
     });
