@@ -1,5 +1,4 @@
 /** `node bench/run.ts`: measures Corral beside its peers and prints the tables. Writes files only when asked to. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { resolve } from 'node:path';
@@ -130,8 +129,6 @@ function writeReadme(text: string): void {
   const parts = /^([\s\S]*<!-- results -->\n)[\s\S]*(<!-- end of results -->[\s\S]*)$/.exec(readme);
   if (parts === null) throw new Error('bench/README.md has lost its marks <!-- results --> and <!-- end of results -->');
   writeFileSync(file, `${parts[1]}\n${text}\n\n${parts[2]}`);
-  // Tables as the project's formatter wants them, or the next check would complain.
-  execFileSync(`${import.meta.dirname}/../node_modules/.bin/biome`, ['format', '--write', file], { stdio: 'ignore' });
 }
 
 async function main(): Promise<void> {

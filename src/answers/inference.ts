@@ -53,7 +53,7 @@ async function serveCall(
   exchange.requestModel ??= candidates[0]?.model;
   try {
     const result = await tryCandidates(exchange, { call, bytes: call.bytes }, candidates, tools);
-    if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, tools);
+    if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     return await relayAnswer(exchange, call, protocol, result.candidate, result.answered, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;

@@ -20,7 +20,7 @@ export async function answerPassthrough(exchange: Exchange, targets: readonly Ta
   const candidates = hasBody && bytes === undefined ? ordered.slice(0, 1) : ordered;
   try {
     const result = await tryCandidates(exchange, { call: undefined, bytes }, candidates, tools);
-    if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, tools);
+    if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     return relayAnswer(exchange, undefined, exchange.protocol, result.candidate, result.answered, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;

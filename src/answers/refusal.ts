@@ -21,8 +21,15 @@ import type { AnswerTools } from './tools.ts';
 import { failuresOf } from './unreachable.ts';
 import { visibilityOf } from './visible-models.ts';
 
-export function respondWithRefusal(exchange: Exchange, candidate: Candidate, refusal: Refusal, tools: AnswerTools): Response {
-  const mended = mendOf(exchange, candidate, refusal, tools);
+/** `asked`: everybody who might have served it; what they have is named when the model is missing. */
+export function respondWithRefusal(
+  exchange: Exchange,
+  candidate: Candidate,
+  refusal: Refusal,
+  asked: readonly Candidate[],
+  tools: AnswerTools,
+): Response {
+  const mended = mendOf(exchange, candidate, refusal, asked, tools);
   if (mended !== undefined) {
     const words = [wordsOf(mended.advice), ...failuresOf(exchange)].join(' ');
     throw new GatewayError(mended.code, words, { status: mended.status ?? refusal.status });
@@ -44,12 +51,14 @@ function mendOf(
   exchange: Exchange,
   { target: { upstream }, model = '' }: Candidate,
   { status, text }: Refusal,
+  asked: readonly Candidate[],
   tools: AnswerTools,
 ): Mended | undefined {
   const said = messageOf(text) ?? '';
-  const visible = () => modelsSeen(exchange, upstream, tools);
+  const visible = () => modelsSeen(exchange, [upstream], tools);
   if (isModelMissing(status, text)) {
-    const names = visible().map(({ name }) => name);
+    const boxes = new Set(asked.map(({ target }) => target.upstream));
+    const names = [...new Set(modelsSeen(exchange, [...boxes], tools).map(({ name }) => name))];
     return { code: 'model_not_found', advice: missingModelAdvice(model, said, names) };
   }
   if (isForeignHostRefusal(status, text)) {
@@ -62,9 +71,9 @@ function mendOf(
   return undefined;
 }
 
-function modelsSeen(exchange: Exchange, upstream: Upstream, tools: AnswerTools): readonly KnownModel[] {
+function modelsSeen(exchange: Exchange, upstreams: readonly Upstream[], tools: AnswerTools): readonly KnownModel[] {
   const maySee = visibilityOf(exchange, tools);
-  return tools.fleet.modelsOn(upstream).filter((model) => maySee(model.name));
+  return upstreams.flatMap((upstream) => tools.fleet.modelsOn(upstream)).filter((model) => maySee(model.name));
 }
 
 function portOf({ baseUrl }: Upstream): number {

@@ -24,7 +24,7 @@ export function relayAnswer(
 ): Response | Promise<Response> {
   const { status, headers, body } = answered.response;
   const headersOnly = exchange.method === 'HEAD' || status === 204 || status === 304;
-  noteSlowness(exchange, candidate, tools);
+  if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, tools);
   for (const edit of candidate.target.answerEdits) edit(headers);
   addWarnings(exchange, headers);
   exchange.isRelayed = true;
@@ -145,6 +145,7 @@ export function addWarnings(exchange: Exchange, headers: Headers): void {
 function noteSlowness(exchange: Exchange, { target: { upstream }, model }: Candidate, { fleet }: AnswerTools): void {
   const runner = model === undefined ? undefined : fleet.runnerOn(upstream, model);
   if (runner === undefined || runner.vramBytes >= runner.sizeBytes) return;
-  const warning = slowWarning(upstream.name, runner, fleet.modelsOn(upstream));
+  // Names of one blob share a runner, and it has the name that loaded it: the client knows the one it asked for.
+  const warning = slowWarning(upstream.name, { ...runner, name: model ?? runner.name }, fleet.modelsOn(upstream));
   if (warning !== undefined) addWarning(exchange, warning);
 }

@@ -1,7 +1,7 @@
 /** Flags and environment become Settings: flag > variable > ./corral.yaml > the configuration that comes with Corral. */
 import { type ConfigText, environmentSettings, filled, type Settings } from '../entry/settings.ts';
 import { FieldError } from '../fields/text-field.ts';
-import { bundledConfig } from './bundled-config.ts';
+import { bundledConfig, bundledName } from './bundled-config.ts';
 import type { Flags } from './flags.ts';
 import { type Surroundings, systemReasonOf } from './surroundings.ts';
 
@@ -16,16 +16,18 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
   const { env, readFile } = surroundings;
   try {
     const environment = environmentSettings(env);
+    const config = configTextOf(flags, surroundings);
     return {
       ok: true,
       settings: {
         ...environment,
-        config: configTextOf(flags, surroundings),
+        config,
         host: hostOf(flags.host ?? filled(env('CORRAL_HOST'))),
         port: portOf(flags.port, '--port') ?? portOf(filled(env('CORRAL_PORT')), 'CORRAL_PORT'),
         allowAnonymous: flags.allowAnonymous || environment.allowAnonymous,
         allowedHosts: flags.allowHosts,
-        hasDemo: !flags.noDemo,
+        // Only where nothing was said: whoever wrote a configuration has boxes, and wants no invented model beside theirs.
+        hasDemo: !flags.noDemo && config.name === bundledName,
         readFile: (path) => {
           try {
             return readFile(path);

@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { GatewayEnv } from '../exchange.ts';
 import { matchesText, type StringMatch } from '../fields/string-match.ts';
+import { apiKey } from '../policies/apiKey.ts';
 import type { CorsOptions } from '../policies/cors.ts';
 import { createLocalGuard } from '../policies/localOnly.ts';
 import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
@@ -93,7 +94,7 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope): Route
     compiled.length === 1 && only !== undefined
       ? only
       : { kind: 'ai' as const, ai: mergeAiBackends(compiled.flatMap((one) => (one.kind === 'ai' ? [one.ai] : []))) };
-  const middlewares = middlewaresOf(layer, scope.adminToken);
+  const middlewares = middlewaresOf(isProtected ? layer : knowingAdmin(layer, scope), scope.adminToken);
   return {
     route: {
       name: first.name,
@@ -104,6 +105,12 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope): Route
     hostnames: hostnamesOf(first.config),
     rules: first.config.matches.map(ruleOf),
   };
+}
+
+/** Without a lock the admin token still means what it says: whoever shows it may manage boxes, whoever does not is let in as before. */
+function knowingAdmin(layer: PolicyLayer, { adminToken, listener }: RouteScope): PolicyLayer {
+  if (adminToken === undefined || layer.options.apiKey !== undefined || listener.options.apiKey !== undefined) return layer;
+  return { ...layer, options: { ...layer.options, apiKey: apiKey.options.parse({ keys: [], mode: 'permissive' }) } };
 }
 
 function guardOf({ guard, listener }: RouteScope, route: PolicyLayer): MiddlewareHandler<GatewayEnv> {

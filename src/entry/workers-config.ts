@@ -47,7 +47,15 @@ export function workersSettings(env: WorkersEnv, stored: string | undefined, bun
     if (problems.length === 0 && typeof config !== 'string') {
       return {
         ok: true,
-        settings: { ...environment, config, host: undefined, port: undefined, allowedHosts: hosts, readFile: undefined },
+        settings: {
+          ...environment,
+          config,
+          host: undefined,
+          port: undefined,
+          allowedHosts: hosts,
+          hasDemo: config.name === bundledName,
+          readFile: undefined,
+        },
       };
     }
   } catch (thrown) {
@@ -56,10 +64,12 @@ export function workersSettings(env: WorkersEnv, stored: string | undefined, bun
   return { ok: false, problems };
 }
 
+const bundledName = 'config/gateway.yaml';
+
 /** A string is what is wrong. */
 function configOf(stored: string | undefined, variable: string | undefined, bundled: string): ConfigText | string {
   if (stored !== undefined) return { text: stored, name: `${kvBinding}/${kvKey}` };
-  if (variable === undefined) return { text: bundled, name: 'config/gateway.yaml' };
+  if (variable === undefined) return { text: bundled, name: bundledName };
   // One line without a colon or a brace is no YAML that could mean anything, but a path.
   if (!/[\n:{]/.test(variable))
     return `CORRAL_CONFIG names a file ("${variable}"), and a Worker has none: give the YAML itself, or put it into the KV namespace ${kvBinding}`;

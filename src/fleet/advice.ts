@@ -77,7 +77,7 @@ export function foreignHostAdvice(boxName: string, port: number): Advice {
     why: `${boxName} refused the request's Host or Origin header: Ollama answered 403 without a word.`,
     mend:
       `Have the tunnel send Host localhost:${port} (cloudflared: --http-host-header, ngrok: --host-header), or start Ollama with ` +
-      `OLLAMA_HOST=0.0.0.0:${port}; if an Origin is passed on, add it to OLLAMA_ORIGINS.`,
+      `OLLAMA_HOST=0.0.0.0:${port}; if urlRewrite.authority names another host, leave it out; if an Origin is passed on, add it to OLLAMA_ORIGINS.`,
   };
 }
 
@@ -97,7 +97,7 @@ export function missingModelAdvice(model: string, said: string | undefined, mode
     models.length === 0 ? 'No model is there yet.' : `There ${models.length === 1 ? 'is' : 'are'}: ${listOf(models)}.`;
   return {
     why: `${clip(said ?? `model '${shown}' not found`)}. ${others}`,
-    mend: `${nearest === undefined ? '' : `Did you mean ${clipName(nearest)}? `}Otherwise pull it: \`ollama pull ${shown}\`.`,
+    mend: `${nearest === undefined ? 'Pull it' : `Did you mean ${clipName(nearest)}? Otherwise pull it`}: \`ollama pull ${shown}\`.`,
   };
 }
 

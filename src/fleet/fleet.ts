@@ -104,6 +104,11 @@ export function createFleet(setting: FleetSetting): Herd {
         waitUntil?.(look);
         return within(clock, patienceMs, look);
       });
+      // A box that is gone is not waited for, but whoever asks for a list wants to know whether it is back.
+      for (const box of asked.filter((one) => one.isDown && !stop.isStopped)) {
+        const look = box.look();
+        waitUntil?.(look);
+      }
       await Promise.all(looks);
     },
     models() {

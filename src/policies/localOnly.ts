@@ -134,7 +134,8 @@ function hostNameOf(text: string): string {
 const unlocked = 'This route has no lock, so it serves programs on this machine only';
 
 function foreignClient(fact: string): GatewayError {
-  const mend = 'give the route an apiKey policy, set CORRAL_API_KEY, or start Corral with --allow-anonymous';
+  const mend =
+    'give the route an apiKey policy, set CORRAL_API_KEY, or start Corral with --allow-anonymous (CORRAL_ALLOW_ANONYMOUS=1)';
   return new GatewayError('foreign_client', `${unlocked}; ${fact}. To open it: ${mend}`);
 }
 

@@ -1,5 +1,5 @@
 /** Each artefact of `npm run build` starts, away from the project, and answers. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -8,15 +8,8 @@ import { programOf, testedRuntimes } from '../support/runtimes/index.ts';
 import { startProgram, untilAccepting } from '../support/runtimes/process.ts';
 import { writeWorkerdConfig } from '../support/runtimes/worker-bundle.ts';
 
-// No box: the port is nobody's. So the demo box answers, and no other program is needed.
-const yaml = `config: { adminAddr: "off" }
-binds:
-- port: 3000
-  listeners:
-  - routes:
-    - backends:
-      - ai: { name: nobody, hostOverride: "127.0.0.1:1", provider: { openAI: {} } }
-`;
+// Told nothing but where no box is: the configuration inside the artefact serves, and its demo box answers.
+const nowhere = '127.0.0.1:1';
 
 const folder = mkdtempSync(join(tmpdir(), 'corral-dist-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,24 +22,22 @@ describe.each(testedRuntimes())('the artefact for $name', ({ name }) => {
     mkdirSync(home);
     const artefact = join(home, name === 'workerd' ? 'worker.js' : 'corral.js');
     await buildTarget(targetOf[name], artefact);
-    const config = join(home, 'config.yaml');
-    writeFileSync(config, yaml);
     const root = join(import.meta.dirname, '../..');
     const args = {
-      node: () => [artefact, '-f', config, '--port', '0'],
-      bun: () => ['run', artefact, '-f', config, '--port', '0'],
-      deno: () => ['serve', '-A', '--host', '127.0.0.1', '--port', '0', artefact, '-f', config],
+      node: () => [artefact, '--port', '0'],
+      bun: () => ['run', artefact, '--port', '0'],
+      deno: () => ['serve', '-A', '--host', '127.0.0.1', '--port', '0', artefact],
       workerd: () => [
         'serve',
         '--control-fd=3',
-        writeWorkerdConfig(root, { folder: home }, { bindings: { CORRAL_CONFIG: yaml, CORRAL_ALLOW_ANONYMOUS: 'true' } }),
+        writeWorkerdConfig(root, { folder: home }, { bindings: { OLLAMA_HOST: nowhere, CORRAL_ALLOW_ANONYMOUS: 'true' } }),
       ],
     }[name]();
     const program = await startProgram({
       program: programOf(name) ?? name,
       args,
       cwd: home,
-      env: { PATH: process.env.PATH ?? '', HOME: home, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' },
+      env: { PATH: process.env.PATH ?? '', HOME: home, OLLAMA_HOST: nowhere, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' },
       controlPipe: name === 'workerd',
     });
     try {

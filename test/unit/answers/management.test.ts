@@ -22,6 +22,14 @@ describe('management (decision 7)', () => {
     expect((await stage.read('/api/pull', { ...pull, ...withKey('root') })).status).toBe(200);
   });
 
+  test('CORRAL_ADMIN_TOKEN is one on a route without a lock, too, and changes nothing for the others', async () => {
+    const stage = stageOf(boxes(['a']), ok, { adminToken: 'root' });
+    expect((await stage.read('/api/pull', { ...pull, ...withKey('root') })).status).toBe(200);
+    expect((await stage.read('/api/pull', { ...pull, ...withKey('other') })).status).toBe(403);
+    expect((await stage.read('/api/pull', pull)).status).toBe(403);
+    expect((await stage.read('/api/version', withKey('other'))).status).toBe(200);
+  });
+
   test.each(['/api//pull', '/API/pull', '/api/pull/', '/api/%70ull', '/x/../api/pull', '/api/pull;x'])(
     '%s is the same path, and an administrator is told its spelling',
     async (path) => {

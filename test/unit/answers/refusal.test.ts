@@ -66,10 +66,18 @@ describe('what a box refused, with the mend', () => {
     expect(stage.told[0]?.exchange).toMatchObject({ outcome: 'refused', status: 400, error: undefined });
   });
 
+  test('on a herd all that its boxes have is told, not only what the last one has', async () => {
+    const stage = stageOf(boxes(['a', 'b']), { a: missing('m'), b: missing('m') });
+    stage.herd.know('a', { models: ['mistral:latest'] });
+    stage.herd.know('b', { models: ['qwen3:4b', 'mistral:latest'] });
+    const { text } = await stage.read('/v1/chat/completions', chat('m'));
+    expect(JSON.parse(text).error.message).toContain('There are: mistral:latest, qwen3:4b.');
+  });
+
   test('the boxes that could not be asked are told too', async () => {
     const stage = stageOf(boxes(['a', 'b']), { a: new GatewayError('upstream_refused', 'refused'), b: missing('m') });
     const { status, text } = await stage.read('/v1/chat/completions', chat('m'));
     expect(status).toBe(404);
-    expect(JSON.parse(text).error.message).toMatch(/pull it: `ollama pull m`\. a refused the connection/);
+    expect(JSON.parse(text).error.message).toMatch(/Pull it: `ollama pull m`\. a refused the connection/);
   });
 });

@@ -127,3 +127,15 @@ describe('the other settings', () => {
     expect(() => settings.readFile?.('nothing')).toThrow('there is no such file');
   });
 });
+
+describe('the demo box (decision 17)', () => {
+  it('is there only where nothing was said', () => {
+    const hasDemo = (told: Told) => (settled(told) as Settings).hasDemo;
+    expect(hasDemo({})).toBe(true);
+    expect(hasDemo({ env: { OLLAMA_HOST: 'box:11434' } })).toBe(true);
+    expect(hasDemo({ args: ['--no-demo'] })).toBe(false);
+    expect(hasDemo({ args: ['-c', 'binds: []'] })).toBe(false);
+    expect(hasDemo({ files: { 'corral.yaml': 'binds: []' } })).toBe(false);
+    expect(hasDemo({ env: { CORRAL_CONFIG: 'binds: []\n' } })).toBe(false);
+  });
+});

@@ -238,6 +238,21 @@ describe('one dead box', () => {
     herd.stop();
   });
 
+  it('is asked when somebody wants a list, who does not wait for it: it is in the next one', async () => {
+    const world = createWorld();
+    const script: Script = { fault: 'refused', answers: healthyBox(['b:1b']).answers };
+    const herd = herdOf(world, [laptop], [script]);
+    herd.start();
+    await world.clock.advance(65_000);
+    script.delayMs = 500;
+    delete script.fault;
+    expect(await timed(world, herd.learn())).toBeLessThanOrEqual(2);
+    expect(namesOf(herd)).toEqual([]);
+    await world.clock.advance(1_500);
+    expect(namesOf(herd)).toEqual([['b:1b', 1]]);
+    herd.stop();
+  });
+
   it('is not forgotten when many attempts fail at once', async () => {
     const world = createWorld();
     const script = healthyBox(['b:1b']);

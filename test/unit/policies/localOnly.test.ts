@@ -47,7 +47,7 @@ describe('the peer', () => {
   it('is told how to be let in', async () => {
     const { message } = await asked({ address: '192.168.1.7' });
     expect(message).toBe(
-      'This route has no lock, so it serves programs on this machine only; this request came from 192.168.1.7. To open it: give the route an apiKey policy, set CORRAL_API_KEY, or start Corral with --allow-anonymous',
+      'This route has no lock, so it serves programs on this machine only; this request came from 192.168.1.7. To open it: give the route an apiKey policy, set CORRAL_API_KEY, or start Corral with --allow-anonymous (CORRAL_ALLOW_ANONYMOUS=1)',
     );
   });
 });
