@@ -60,7 +60,7 @@ function listOf(flag: string, text: string | undefined, known: readonly string[]
 const rounds = numberOf('rounds', flags.rounds ?? (flags.quick ? '1' : '3'));
 const effort: Effort = {
   phaseMs: 1000 * numberOf('seconds', flags.seconds ?? (flags.quick ? '0.5' : '2')),
-  warmRequests: flags.quick ? 1500 : 5000,
+  warmRequests: flags.quick ? 1500 : 20_000,
   slowStreams: numberOf('streams', flags.streams),
   slowChunks: flags.quick ? 50 : 100,
   phases: listOf('phases', flags.phases, allPhases),
