@@ -62,7 +62,7 @@ function mendOf(
     return { code: 'model_not_found', advice: missingModelAdvice(model, said, names) };
   }
   if (isForeignHostRefusal(status, text)) {
-    return { code: 'upstream_foreign_host', advice: foreignHostAdvice(upstream.name, portOf(upstream)), status: 502 };
+    return { code: 'upstream_foreign_host', advice: foreignHostAdvice(upstream), status: 502 };
   }
   if (status >= 500 && isOutOfMemory(text)) {
     return { code: 'upstream_unavailable', advice: outOfMemoryAdvice(upstream.name, model, said, visible()) };
@@ -74,9 +74,4 @@ function mendOf(
 function modelsSeen(exchange: Exchange, upstreams: readonly Upstream[], tools: AnswerTools): readonly KnownModel[] {
   const maySee = visibilityOf(exchange, tools);
   return upstreams.flatMap((upstream) => tools.fleet.modelsOn(upstream)).filter((model) => maySee(model.name));
-}
-
-function portOf({ baseUrl }: Upstream): number {
-  const { port, protocol } = new URL(baseUrl);
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }

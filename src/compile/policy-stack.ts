@@ -35,15 +35,11 @@ export function isProtectedBy({ options }: PolicyLayer): boolean {
 /** These add up over the layers; of all others the innermost layer's counts. */
 const addingUp = new Set(['requestHeaderModifier', 'apiKey']);
 
-/** The edits of each try, in THE order. `ai` merges member by member; `passing` leaves policies out that act elsewhere. */
-export function attemptEditsOf(
-  layers: readonly PolicyLayer[],
-  adminToken: string | undefined,
-  passing: ReadonlySet<string>,
-): readonly AttemptEdit[] {
+/** The edits of each try, in THE order. `ai` merges member by member. */
+export function attemptEditsOf(layers: readonly PolicyLayer[], adminToken: string | undefined): readonly AttemptEdit[] {
   return policies.flatMap((policy) => {
     const { onAttempt } = policy;
-    if (onAttempt === undefined || passing.has(policy.name)) return [];
+    if (onAttempt === undefined) return [];
     const given = layers.filter(({ options }) => options[policy.name] !== undefined);
     const used = addingUp.has(policy.name) ? given : given.slice(-1);
     return used.map((layer) => {

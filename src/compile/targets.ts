@@ -33,9 +33,6 @@ export interface ProviderTarget {
   readonly modelIsFixed: boolean;
 }
 
-/** The path part of `urlRewrite` is decided before a protocol is known; only its authority is left for the try. */
-const decidedEarlier: ReadonlySet<string> = new Set();
-
 export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
   const { provider, hostOverride, pathPrefix, pathOverride } = config;
   if (provider.kind !== 'openAI' && provider.kind !== 'custom')
@@ -63,7 +60,7 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     declares: wanted.model,
     modelFor: compileModelChoice(wanted, ai),
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
-    edits: attemptEditsOf(withoutPathRewrite(layers), scope.adminToken, decidedEarlier),
+    edits: attemptEditsOf(withoutPathRewrite(layers), scope.adminToken),
     answerEdits: answerEditsOf(layers),
   };
 }
@@ -85,7 +82,7 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     declares: undefined,
     modelFor: () => undefined,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
-    edits: attemptEditsOf(scope.layers, scope.adminToken, new Set()),
+    edits: attemptEditsOf(scope.layers, scope.adminToken),
     answerEdits: answerEditsOf(scope.layers),
   };
 }
@@ -133,6 +130,7 @@ function hostShownTo(layers: readonly PolicyLayer[], authority: string): string 
   return host === authority ? undefined : host;
 }
 
+/** The path part of `urlRewrite` is decided before a protocol is known; only its authority is left for the try. */
 function withoutPathRewrite(layers: readonly PolicyLayer[]): readonly PolicyLayer[] {
   return layers.map((layer) => {
     const rewrite = layer.options.urlRewrite as UrlRewriteOptions | undefined;

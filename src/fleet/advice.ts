@@ -44,7 +44,7 @@ export function troubleAdvice(upstream: Upstream, error: GatewayError): Advice {
         mend: 'Ollama itself speaks plain HTTP: use http:// unless a tunnel or proxy in front of it speaks TLS; then check its certificate or set backendTLS.',
       };
     case 'upstream_foreign_host':
-      return foreignHostAdvice(name, port);
+      return foreignHostAdvice(upstream);
     case 'upstream_closed':
     case 'broken_stream':
       return {
@@ -72,9 +72,10 @@ export function troubleAdvice(upstream: Upstream, error: GatewayError): Advice {
 }
 
 /** A box that answers 403 without a word has refused the Host or the Origin header (Ollama server/routes.go). */
-export function foreignHostAdvice(boxName: string, port: number): Advice {
+export function foreignHostAdvice({ name, baseUrl }: Upstream): Advice {
+  const { port } = placeOf(baseUrl);
   return {
-    why: `${boxName} refused the request's Host or Origin header: Ollama answered 403 without a word.`,
+    why: `${name} refused the request's Host or Origin header: Ollama answered 403 without a word.`,
     mend:
       `Have the tunnel send Host localhost:${port} (cloudflared: --http-host-header, ngrok: --host-header), or start Ollama with ` +
       `OLLAMA_HOST=0.0.0.0:${port}; if urlRewrite.authority names another host, leave it out; if an Origin is passed on, add it to OLLAMA_ORIGINS.`,
