@@ -23,10 +23,25 @@ export const errorTable = {
   cloud_model_refused: { status: 403, retryable: false },
   box_not_named: { status: 409, retryable: false },
 
+  jwt_missing: { status: 401, retryable: false },
+  jwt_invalid: { status: 401, retryable: false },
+  basic_auth_missing: { status: 401, retryable: false },
+  basic_auth_invalid: { status: 401, retryable: false },
+  authorization_failed: { status: 403, retryable: false },
+  network_refused: { status: 403, retryable: false },
+  ext_authz_denied: { status: 403, retryable: false },
+  csrf_failed: { status: 403, retryable: false },
+  guard_rejected: { status: 403, retryable: false },
+  guard_failed: { status: 503, retryable: false },
+  rate_limited: { status: 429, retryable: false },
+  policy_refused: { status: 503, retryable: false },
+
   // The request cannot be understood.
   invalid_body: { status: 400, retryable: false },
   missing_model: { status: 400, retryable: false },
   unsupported_parameter: { status: 400, retryable: false },
+  unsupported_conversion: { status: 400, retryable: false },
+  no_matching_target: { status: 400, retryable: false },
   body_timeout: { status: 408, retryable: false },
   body_too_large: { status: 413, retryable: false },
   unsupported_encoding: { status: 415, retryable: false },
@@ -40,6 +55,8 @@ export const errorTable = {
   upstream_unavailable: { status: 503, retryable: true },
   upstream_closed: { status: 502, retryable: true },
   upstream_foreign_host: { status: 502, retryable: true },
+  no_healthy_backend: { status: 503, retryable: true },
+  answer_too_large: { status: 502, retryable: false },
   upstream_timeout: { status: 504, retryable: true },
   request_timeout: { status: 504, retryable: false },
   broken_stream: { status: 502, retryable: false },
@@ -56,6 +73,11 @@ export interface ErrorOptions {
   status?: number;
   /** Headers for the answer, e.g. `Retry-After`. Names in lower case. */
   headers?: Readonly<Record<string, string>>;
+  /**
+   * The answer's body as the configuration or a server that decides writes it, in place of the protocol's own shape: an
+   * undefined type sends none, as agentgateway does for these.
+   */
+  verbatim?: { readonly text: string; readonly contentType: string | undefined };
   /** What happened underneath. Logged, never sent. */
   cause?: unknown;
 }
@@ -67,6 +89,7 @@ export class GatewayError extends Error {
   readonly status: number;
   readonly retryable: boolean;
   readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly verbatim: ErrorOptions['verbatim'];
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -74,6 +97,7 @@ export class GatewayError extends Error {
     this.status = options.status ?? errorTable[code].status;
     this.retryable = errorTable[code].retryable;
     this.headers = options.headers;
+    this.verbatim = options.verbatim;
   }
 }
 

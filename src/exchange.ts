@@ -39,6 +39,17 @@ export interface RetryRule {
   readonly attempts: number;
   readonly statuses: ReadonlySet<number>;
   readonly backoffMs: number;
+  /** CEL of the request: false means that this request is not retried at all. */
+  readonly precondition?: ((exchange: Exchange) => boolean) | undefined;
+  /** CEL of the answer: true means that it is worth another try. */
+  readonly condition?: ((exchange: Exchange, answer: AnswerSeen) => boolean) | undefined;
+}
+
+/** An upstream's answer as CEL's `response` sees it. */
+export interface AnswerSeen {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body?: Uint8Array | undefined;
 }
 
 /** One request from its first byte to its answer's last. Written by the stages it passes, read by the log at the end. */
@@ -49,13 +60,23 @@ export interface Exchange {
   readonly clock: Clock;
   /** Milliseconds on `clock.now()`. */
   readonly startedMs: number;
-  readonly method: string;
-  /** As the client sent it, undecoded, without query. */
-  readonly path: string;
+  /**
+   * The request as the policies see and edit it (`transformations`): what the client sent until one of them says otherwise.
+   * `request` itself is never rebuilt, and never asked for these.
+   */
+  method: string;
+  /** Undecoded, without query. */
+  path: string;
   /** Empty, or from `?` on. */
-  readonly query: string;
-  /** The request's host in lower case, without port; empty when there was none. */
-  readonly host: string;
+  query: string;
+  /** Lower case, without port; empty when there was none. */
+  host: string;
+  /** Not to be edited in place: on some runtimes these are the request's own, which cannot be. `editHeaders` makes a copy. */
+  headers: Headers;
+  /** How a body is read, when somebody asks for it. The same object for all exchanges of a plan. */
+  readonly bodies: BodyReader;
+  /** The body without its content-encoding, once it has been read, or what a policy has put in its place. */
+  heldBody: Uint8Array | undefined;
 
   /** Set by the gateway as it walks the plan. */
   listenerName: string;
@@ -67,11 +88,29 @@ export interface Exchange {
 
   /** Set by policies. */
   identity: Identity | undefined;
+  /** What policies found out about the caller, by CEL variable; undefined until one has something to tell. */
+  claims: Claims | undefined;
+  /** CEL's `metadata`, set by transformations. */
+  metadata: Record<string, unknown> | undefined;
   /** Request headers (lower case) that a policy has used up, such as a verified key: they go to no upstream. */
   readonly consumedHeaders: Set<string>;
   /** On `clock.now()`; headers must be there by then. Undefined: no limit. */
   deadlineMs: number | undefined;
   retry: RetryRule | undefined;
+
+  /** Headers for whatever answer leaves, unless it has them already: limits that were found on the way. */
+  answerHeaders: Record<string, string> | undefined;
+  /** A policy around the route reads or changes the answer's body: it is handed out as a web stream and not piped beside it. */
+  answerIsRead: boolean;
+  /** Run once, when the exchange has ended, before it is logged. `atEnd` adds to them. At most 32. */
+  endings: ((exchange: Exchange, endedMs: number) => void)[] | undefined;
+  /** What is counted beside the exchange itself. The same object for all exchanges of a plan. */
+  readonly telemetry: Telemetry;
+  /** Undefined where nothing is traced. */
+  trace: Trace | undefined;
+
+  /** Set once the body of an inference request is understood. */
+  call: Call | undefined;
 
   /** Set while upstreams are tried. */
   readonly attempts: AttemptRecord[];
@@ -90,9 +129,87 @@ export interface Exchange {
   error: GatewayError | undefined;
 }
 
+/** What is known of the caller beside the key: each member is a CEL variable of that name. */
+export interface Claims {
+  jwt?: Readonly<Record<string, unknown>>;
+  basicAuth?: { readonly username: string };
+  extauthz?: Readonly<Record<string, unknown>>;
+  /** The person behind a shared key, as a trusted client names them in headers. */
+  user?: UserClaims;
+}
+
+export interface UserClaims {
+  readonly id?: string | undefined;
+  readonly email?: string | undefined;
+  readonly name?: string | undefined;
+  readonly role?: string | undefined;
+}
+
+/** Reads request bodies within the plan's limits. */
+export interface BodyReader {
+  /**
+   * The body without its content-encoding, read once however often it is asked for; counted against what the process may
+   * hold until `release`. Throws body_too_large, body_timeout, overloaded, unsupported_encoding, invalid_body.
+   */
+  read(exchange: Exchange): Promise<Uint8Array>;
+  /** The same with its content-encoding, for whoever only hands it on; only where nobody has read it yet. */
+  readAsSent(exchange: Exchange): Promise<Uint8Array>;
+  /** Puts another body in its place. */
+  replace(exchange: Exchange, bytes: Uint8Array): void;
+  /** Nobody will ask for it again: its memory is free. Safe to call at any time, more than once. */
+  release(exchange: Exchange): void;
+}
+
+export type UpstreamCallKind = 'Http' | 'Llm' | 'ExtAuthz' | 'Guardrail' | 'Mirror';
+
+/** What happens on a request's way and is not to be read off the exchange at its end. Costs nothing where nobody counts. */
+export interface Telemetry {
+  guardCheck(phase: 'Request' | 'Response', action: 'Allow' | 'Mask' | 'Reject' | 'FailOpen'): void;
+  /** One call to a server, made by an attempt or by a policy. */
+  upstreamCall(kind: UpstreamCallKind, seconds: number): void;
+  /** Whether anything (a log field, a trace attribute) wants the texts of prompts or completions kept. */
+  readonly wantsPrompt: boolean;
+  readonly wantsCompletion: boolean;
+}
+
+export const noTelemetry: Telemetry = {
+  guardCheck: () => undefined,
+  upstreamCall: () => undefined,
+  wantsPrompt: false,
+  wantsCompletion: false,
+};
+
+/** W3C trace context of an exchange. */
+export interface Trace {
+  /** 32 and 16 lower-case hexadecimal digits. */
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly isSampled: boolean;
+  /** What the next server is told: `traceparent`, and `tracestate` where one came. */
+  headersOut(): Readonly<Record<string, string>>;
+}
+
 /** At most 8, each once. */
 export function addWarning(exchange: Exchange, warning: string): void {
   if (exchange.warnings.length < 8 && !exchange.warnings.includes(warning)) exchange.warnings.push(warning);
+}
+
+/** Runs `ending` when the exchange has ended, whatever became of it. */
+export function atEnd(exchange: Exchange, ending: (exchange: Exchange, endedMs: number) => void): void {
+  exchange.endings ??= [];
+  if (exchange.endings.length < 32) exchange.endings.push(ending);
+}
+
+/** The headers as a copy that may be edited; every later look at `exchange.headers` sees the edits. */
+export function editHeaders(exchange: Exchange): Headers {
+  if (exchange.headers === exchange.request.headers) exchange.headers = new Headers(exchange.headers);
+  return exchange.headers;
+}
+
+/** Adds a header to whatever answer leaves. */
+export function addAnswerHeader(exchange: Exchange, name: string, value: string): void {
+  exchange.answerHeaders ??= {};
+  exchange.answerHeaders[name] = value;
 }
 
 export interface AttemptRecord {
@@ -155,13 +272,62 @@ export interface Attempt {
   readonly upstream: Upstream;
   readonly outgoing: Outgoing;
   /** Present when the call has a JSON body: read and edited member by member, exact in everything that is not touched. */
-  readonly body: JsonDraft | undefined;
+  body: JsonDraft | undefined;
+  /** The protocol that the upstream is spoken to in; the client's, unless the call is translated. */
+  protocol: Protocol | undefined;
+  /** What changes the answer on its way back, in this order. Undefined, as nearly always: its bytes pass as they come. */
+  rewrites: AnswerRewrite[] | undefined;
   /** Until headers; undefined: no limit of the policy's. */
   timeoutMs: number | undefined;
 }
 
-/** Edits one try before it leaves. Compiled once from a policy; may throw GatewayError. */
-export type AttemptEdit = (attempt: Attempt) => void;
+/**
+ * Edits one try before it leaves. Compiled once from a policy; may throw GatewayError. A Response it gives is the answer:
+ * nothing is sent then, and nothing else is tried.
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: an edit that only edits returns nothing at all
+export type AttemptEdit = (attempt: Attempt) => void | Response | Promise<void | Response>;
+
+/** How a call is put to an upstream that cannot speak the client's protocol. Made once per pair of protocols; keeps nothing. */
+export interface Translation {
+  /** The protocol spoken to the upstream. */
+  readonly upstream: Protocol;
+  /** The body for the upstream. Throws GatewayError unsupported_parameter for what it has no words for. */
+  request(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly warnings: readonly string[] };
+  /** Brings one answer, whole or streamed, error or not, back into the client's protocol. */
+  rewriteFor(call: Call): AnswerRewrite;
+}
+
+/** Edits the headers of an upstream's answer, in place, before anybody else sees it. */
+export type AnswerEdit = (exchange: Exchange, answer: { readonly status: number; readonly headers: Headers }) => void;
+
+/** Changes an answer's body on its way to the client: a translation, a guard. Made per try. */
+export interface AnswerRewrite {
+  /** A whole answer of text. `status` is the upstream's; what is returned goes on. May throw GatewayError instead. */
+  whole(text: string, status: number): RewrittenAnswer | Promise<RewrittenAnswer>;
+  /** One stream of events, whose bytes come in any chunking; undefined leaves streams alone. */
+  stream(): StreamRewrite | undefined;
+}
+
+export interface RewrittenAnswer {
+  readonly text: string;
+  /** When it changes too. */
+  readonly status?: number;
+  readonly contentType?: string;
+  /** For a rejection with headers of its own. Lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Bytes in, bytes out. What it holds back is bounded, and comes out at the end. */
+export interface StreamRewrite {
+  /** The content type that goes with what comes out, when it is another one. */
+  readonly contentType?: string;
+  push(chunk: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** The stream has ended, whole or with the error event that was the last chunk. */
+  end(): Uint8Array | Promise<Uint8Array>;
+  /** True once it has ended the stream itself: what came out was the last, the upstream is let go. */
+  readonly isOver: boolean;
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 

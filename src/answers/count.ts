@@ -2,20 +2,20 @@
 import type { AiBackend } from '../backends/target.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
 import { countTokensAnswer } from '../protocols/count-tokens.ts';
-import { decodeCall, readInflatedBody } from '../protocols/decode.ts';
+import { decodeCall } from '../protocols/decode.ts';
 import { answerInference } from './inference.ts';
 import type { AnswerTools } from './tools.ts';
 
 export async function answerCount(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {
   const hasBox = ai.targets.some((target) => tools.fleet.isBox(target.upstream));
   if (!hasBox) return answerInference(exchange, ai, protocol, tools);
-  const bytes = await readInflatedBody(exchange, tools.limits, tools.budget);
+  const bytes = await exchange.bodies.read(exchange);
   try {
     const call = decodeCall(protocol, bytes, exchange);
     exchange.requestModel = call.model;
     const text = call.body === undefined ? '{"input_tokens":0}' : countTokensAnswer(call.body);
     return new Response(text, { headers: { 'content-type': 'application/json', 'x-corral-estimated': 'true' } });
   } finally {
-    tools.budget.give(bytes.length);
+    exchange.bodies.release(exchange);
   }
 }

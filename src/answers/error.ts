@@ -14,10 +14,14 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
   const error = gatewayErrorOf(thrown);
   exchange.error = error;
   const protocol = clientProtocolOf(exchange);
-  const { contentType, text } = protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
+  const { contentType, text } = error.verbatim ?? protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
   return new Response(exchange.method === 'HEAD' ? null : text, {
     status: error.status,
-    headers: { 'content-type': contentType, ...error.headers },
+    headers: {
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
+      ...exchange.answerHeaders,
+      ...error.headers,
+    },
   });
 }
 
@@ -25,7 +29,7 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
 function clientProtocolOf(exchange: Exchange): Protocol | undefined {
   const protocol = exchange.protocol ?? protocolOfPath(exchange);
   const isShared = protocol?.family === 'openai' && (protocol.kind === 'list' || protocol.kind === 'show');
-  return isShared && exchange.request.headers.has('anthropic-version') ? anthropicMessages : protocol;
+  return isShared && exchange.headers.has('anthropic-version') ? anthropicMessages : protocol;
 }
 
 /** The protocol that a path belongs to by itself: also for requests that never came as far as a route. */

@@ -7,7 +7,7 @@ import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Call, Exchange, Protocol } from '../exchange.ts';
 import { isCloudModel, isModelAllowed } from '../fields/model-name.ts';
 import { answerDemo, isDemoModel } from '../fleet/demo.ts';
-import { decodeCall, readInflatedBody } from '../protocols/decode.ts';
+import { decodeCall } from '../protocols/decode.ts';
 import { respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
@@ -20,14 +20,15 @@ export async function answerInference(
   protocol: Protocol,
   tools: AnswerTools,
 ): Promise<Response> {
-  const bytes = await readInflatedBody(exchange, tools.limits, tools.budget);
+  const bytes = await exchange.bodies.read(exchange);
   try {
     const call = decodeCall(protocol, bytes, exchange, tools.limits.allowances);
     exchange.requestModel = call.model;
+    exchange.call = call;
     const demo = mayAnswerDemo(exchange, call, tools) ? demoAnswer(exchange, call) : undefined;
     return demo ?? (await serveCall(exchange, call, ai, protocol, tools));
   } finally {
-    tools.budget.give(bytes.length);
+    exchange.bodies.release(exchange);
   }
 }
 
@@ -52,8 +53,9 @@ async function serveCall(
   const candidates = atHome(allowed(exchange, call, named), tools);
   exchange.requestModel ??= candidates[0]?.model;
   try {
-    const result = await tryCandidates(exchange, { call, bytes: call.bytes }, candidates, tools);
+    const result = await tryCandidates(exchange, { call, bytes: call.bytes, isPlain: true }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
+    if (result.kind === 'instead') return result.response;
     return await relayAnswer(exchange, call, protocol, result.candidate, result.answered, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;

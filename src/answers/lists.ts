@@ -61,8 +61,8 @@ function runningText(exchange: Exchange, boxes: readonly string[], tools: Answer
 }
 
 /** Anthropic's SDKs always send this header; OpenAI's never do. */
-function isAnthropic({ request }: Exchange): boolean {
-  return request.headers.has('anthropic-version');
+function isAnthropic({ headers }: Exchange): boolean {
+  return headers.has('anthropic-version');
 }
 
 function json({ method }: Exchange, text: string, protocol?: Protocol): Response {

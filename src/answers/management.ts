@@ -22,7 +22,7 @@ export function answerManagement(exchange: Exchange, path: string, ai: AiBackend
 
 function boxOf(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Target {
   const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
-  const name = exchange.request.headers.get(boxHeader);
+  const name = exchange.headers.get(boxHeader);
   const [only] = boxes;
   if (name === null && only !== undefined && new Set(boxes.map((box) => box.upstream)).size === 1) return only;
   const named = boxes.find((target) => target.upstream.name === name);

@@ -1,10 +1,12 @@
 /** Opens and closes exchanges, and counts those under way. */
-import type { Exchange } from '../exchange.ts';
+import type { BodyReader, Exchange, Telemetry } from '../exchange.ts';
 import type { Observer } from '../observe/access-log.ts';
 import type { Clock, Peer } from '../platform.ts';
 
 export interface ExchangeScope {
   readonly clock: Clock;
+  readonly bodies: BodyReader;
+  readonly telemetry: Telemetry;
   readonly exchanges: Exchanges;
 }
 
@@ -19,7 +21,7 @@ export interface Exchanges {
   onIdle(listener: () => void): void;
 }
 
-export function createExchange(request: Request, peer: Peer, { clock, exchanges }: ExchangeScope): Exchange {
+export function createExchange(request: Request, peer: Peer, { clock, exchanges, bodies, telemetry }: ExchangeScope): Exchange {
   const { url } = request;
   const authorityStart = url.indexOf('//') + 2;
   const pathStart = url.indexOf('/', authorityStart);
@@ -38,15 +40,26 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges 
     path: url.slice(pathStart, hasQuery ? queryStart : end),
     query: hasQuery ? url.slice(queryStart, end) : '',
     host: hostNameOf(url.slice(authorityStart, pathStart).toLowerCase()),
+    headers: request.headers,
+    bodies,
+    heldBody: undefined,
     listenerName: '',
     gatewayName: '',
     routeName: '',
     matchedPrefix: undefined,
     protocol: undefined,
     identity: undefined,
+    claims: undefined,
+    metadata: undefined,
     consumedHeaders: new Set(),
     deadlineMs: undefined,
     retry: undefined,
+    answerHeaders: undefined,
+    answerIsRead: false,
+    endings: undefined,
+    telemetry,
+    trace: undefined,
+    call: undefined,
     attempts: [],
     warnings: [],
     isRelayed: false,
@@ -75,7 +88,10 @@ export function createExchanges(instanceId: string, clock: Clock, observe: Obser
   const end = (exchange: Exchange) => {
     open--;
     exchange.outcome ??= exchange.status >= 500 ? 'failed' : exchange.status >= 400 ? 'refused' : 'completed';
-    observe(exchange, clock.now());
+    exchange.bodies.release(exchange);
+    const nowMs = clock.now();
+    if (exchange.endings !== undefined) for (const ending of exchange.endings) ending(exchange, nowMs);
+    observe(exchange, nowMs);
     if (open > 0) return;
     const listeners = idleListeners;
     idleListeners = [];

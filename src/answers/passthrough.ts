@@ -5,7 +5,6 @@ import { ClientGone } from '../backends/send.ts';
 import type { Target } from '../backends/target.ts';
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { readBody } from '../protocols/decode.ts';
 import { respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
@@ -14,18 +13,21 @@ import { unreachableError } from './unreachable.ts';
 export async function answerPassthrough(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {
   const ordered = orderCandidates(targets, undefined, tools.fleet, tools.random);
   if (ordered.length === 0) throw new GatewayError('no_backends', 'no valid backends');
-  const hasBody = exchange.request.body !== null;
+  const hasBody = exchange.heldBody !== undefined || exchange.request.body !== null;
   // A `retry` policy wants the body again; without one it streams through, and nothing is left for a second upstream.
-  const bytes = hasBody && exchange.retry !== undefined ? await readBody(exchange, tools.limits, tools.budget) : undefined;
+  const isPlain = exchange.heldBody !== undefined;
+  const bytes =
+    exchange.heldBody ?? (hasBody && exchange.retry !== undefined ? await exchange.bodies.readAsSent(exchange) : undefined);
   const candidates = hasBody && bytes === undefined ? ordered.slice(0, 1) : ordered;
   try {
-    const result = await tryCandidates(exchange, { call: undefined, bytes }, candidates, tools);
+    const result = await tryCandidates(exchange, { call: undefined, bytes, isPlain }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
+    if (result.kind === 'instead') return result.response;
     return relayAnswer(exchange, undefined, exchange.protocol, result.candidate, result.answered, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;
     throw unreachableError(gatewayErrorOf(thrown), exchange);
   } finally {
-    if (bytes !== undefined) tools.budget.give(bytes.length);
+    exchange.bodies.release(exchange);
   }
 }

@@ -25,8 +25,9 @@ export function relayAnswer(
   const { status, headers, body } = answered.response;
   const headersOnly = exchange.method === 'HEAD' || status === 204 || status === 304;
   if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, tools);
-  for (const edit of candidate.target.answerEdits) edit(headers);
+  for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
+  for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   exchange.isRelayed = true;
   exchange.status = status;
   const watch = watchAnswer(candidate.target.upstream, answered, tools);

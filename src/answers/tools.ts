@@ -2,7 +2,6 @@
 import type { AttemptTools } from '../backends/attempts.ts';
 import type { CallAllowances } from '../exchange.ts';
 import type { Herd } from '../fleet/fleet.ts';
-import type { BodyBudget, BodyLimits } from '../protocols/decode.ts';
 import type { IdleWatch } from '../streams/idle.ts';
 import type { Exchanges } from './open-exchange.ts';
 
@@ -10,8 +9,7 @@ export interface AnswerTools extends AttemptTools {
   readonly fleet: Herd;
   readonly exchanges: Exchanges;
   readonly idle: IdleWatch;
-  readonly budget: BodyBudget;
-  readonly limits: BodyLimits & { readonly allowCloudModels: boolean; readonly allowances: CallAllowances };
+  readonly limits: { readonly allowCloudModels: boolean; readonly allowances: CallAllowances };
   readonly random: () => number;
   /** Whether the built-in demo box may answer while no real one does. */
   readonly hasDemo: boolean;

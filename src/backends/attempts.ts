@@ -4,9 +4,10 @@
  * policy says so (design decision 19: a POST is not idempotent).
  */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
-import type { Attempt, AttemptRecord, Call, Exchange, Fleet, Upstream } from '../exchange.ts';
+import type { Attempt, AttemptEdit, AttemptRecord, Call, Exchange, Fleet, Translation, Upstream } from '../exchange.ts';
 import { addWarning } from '../exchange.ts';
 import type { JsonDraft } from '../json/object-text.ts';
+import { readObject } from '../json/read-object.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
 import type { Candidate } from './target.ts';
@@ -23,7 +24,14 @@ export interface AttemptTools extends SendTools {
 
 /** What came of it: an answer whose body is still to be relayed, or a box's refusal that was read to be understood. */
 export type AttemptsResult =
-  | { readonly kind: 'answered'; readonly candidate: Candidate; readonly answered: Answered }
+  | {
+      readonly kind: 'answered';
+      readonly candidate: Candidate;
+      readonly attempt: Attempt;
+      readonly answered: Answered;
+    }
+  /** A policy answered in the upstream's place. */
+  | { readonly kind: 'instead'; readonly candidate: Candidate; readonly response: Response }
   | { readonly kind: 'refused'; readonly candidate: Candidate; readonly refusal: Refusal };
 
 export interface Refusal {
@@ -37,6 +45,8 @@ export interface Refusal {
 export interface Payload {
   readonly call: Call | undefined;
   readonly bytes: Uint8Array | undefined;
+  /** The bytes have no content-encoding any more. */
+  readonly isPlain: boolean;
 }
 
 /** A box's errors are short and come whole; what is longer, or stalls half-way, counts as a connection that broke. */
@@ -72,6 +82,7 @@ export async function tryCandidates(
     if (hasLeft) throw new ClientGone();
     try {
       const result = await tryOne(exchange, payload, candidate, tools);
+      if (result.kind === 'instead') return result;
       // The lists were wrong about this box; they may be about the others.
       if (lacksModel(result, tools)) row = [...candidates];
       if (!mayTryAnother(index) || !isWorthAnother(result, exchange, index + 1 < row.length, tools)) return result;
@@ -87,7 +98,12 @@ export async function tryCandidates(
   }
 }
 
-function isWorthAnother(result: AttemptsResult, exchange: Exchange, isUntried: boolean, tools: AttemptTools): boolean {
+function isWorthAnother(
+  result: Exclude<AttemptsResult, { kind: 'instead' }>,
+  exchange: Exchange,
+  isUntried: boolean,
+  tools: AttemptTools,
+): boolean {
   const { candidate } = result;
   const status = result.kind === 'answered' ? result.answered.response.status : result.refusal.status;
   if (exchange.retry?.statuses.has(status)) return true;
@@ -101,15 +117,16 @@ function lacksModel(result: AttemptsResult, tools: AttemptTools): boolean {
 
 async function tryOne(
   exchange: Exchange,
-  { call, bytes }: Payload,
+  { call, bytes, isPlain }: Payload,
   candidate: Candidate,
   tools: AttemptTools,
 ): Promise<AttemptsResult> {
   const { target, model } = candidate;
   const { upstream } = target;
   const isBox = tools.fleet.isBox(upstream);
+  const translation = call === undefined ? undefined : target.translationFor(exchange.protocol, isBox);
   const { path, query } = target.pathFor({
-    protocol: exchange.protocol,
+    protocol: translation?.upstream ?? exchange.protocol,
     clientPath: exchange.path,
     matchedPrefix: exchange.matchedPrefix,
     query: exchange.query,
@@ -123,23 +140,48 @@ async function tryOne(
       path,
       query,
       instanceId: tools.instanceId,
-      bodyWasRead: call !== undefined,
+      bodyWasRead: isPlain,
     }),
     body: call?.body?.draft(),
+    protocol: exchange.protocol,
+    rewrites: undefined,
     timeoutMs: undefined,
   };
   if (call !== undefined && attempt.body !== undefined) {
     if (isBox) editForBox(exchange, call, attempt.body);
     if (model !== undefined && model !== call.model) attempt.body.set('model', model);
   }
-  for (const edit of target.edits) edit(attempt);
+  let response = await editWith(target.edits, attempt);
+  if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
+  response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
+  if (response !== undefined) return { kind: 'instead', candidate, response };
 
   const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
   exchange.attempts.push(record);
   const body = attempt.body?.bytes() ?? formFor(call, model) ?? bytes ?? exchange.request.body ?? undefined;
   const answered = await send(attempt, body, model, record, tools);
-  if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, answered };
+  if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
+}
+
+/** Stops at the first edit that answers by itself. Waits only where an edit does. */
+async function editWith(edits: readonly AttemptEdit[], attempt: Attempt): Promise<Response | undefined> {
+  for (const edit of edits) {
+    const edited = edit(attempt);
+    const response = edited instanceof Promise ? await edited : edited;
+    if (response !== undefined) return response;
+  }
+  return undefined;
+}
+
+function translate(attempt: Attempt, call: Call, translation: Translation): void {
+  if (attempt.body === undefined) return;
+  const { bytes, warnings } = translation.request(attempt.body.bytes());
+  for (const warning of warnings) addWarning(attempt.exchange, warning);
+  attempt.body = readObject(bytes).draft();
+  attempt.protocol = translation.upstream;
+  // The answer is translated before anything else looks at it.
+  attempt.rewrites = [translation.rewriteFor(call), ...(attempt.rewrites ?? [])];
 }
 
 /** A form whose model is not the one that the client named. */

@@ -57,7 +57,7 @@ export interface OutgoingOptions {
 }
 
 export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Outgoing {
-  const incoming = exchange.request.headers;
+  const incoming = exchange.headers;
   const headers: Record<string, string> = {};
   const named = incoming.get('connection');
   const dropped = named === null || named === 'keep-alive' ? undefined : new Set(named.toLowerCase().split(/\s*,\s*/));

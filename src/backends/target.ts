@@ -1,5 +1,5 @@
 /** Where a call may go: one upstream, and how a try at it is prepared. Everything here is decided when the plan is compiled. */
-import type { AttemptEdit, Exchange, Protocol, Upstream } from '../exchange.ts';
+import type { AnswerEdit, AttemptEdit, Exchange, Protocol, Translation, Upstream } from '../exchange.ts';
 
 export interface Target {
   readonly upstream: Upstream;
@@ -18,8 +18,15 @@ export interface Target {
   pathFor(call: PathQuestion): { readonly path: string; readonly query: string };
   /** Policies that edit each try, route before backend. */
   readonly edits: readonly AttemptEdit[];
+  /** The same after a translation, on the body as the upstream gets it. */
+  readonly finalEdits: readonly AttemptEdit[];
+  /**
+   * What stands between the client's protocol and the upstream's; undefined where they are the same. Throws GatewayError
+   * unsupported_conversion where there is nothing between them.
+   */
+  translationFor(protocol: Protocol | undefined, isBox: boolean): Translation | undefined;
   /** Edits of the headers of this backend's own answers. */
-  readonly answerEdits: readonly ((headers: Headers) => void)[];
+  readonly answerEdits: readonly AnswerEdit[];
 }
 
 export interface PathQuestion {

@@ -1,15 +1,15 @@
 /** `ai` backends: one provider or groups of them, several of a route together, several equal routes as one. */
 import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
-import type { AiConfig, Config, RouteBackendConfig } from '../config/schema.ts';
+import type { AiConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
-import { aiOptionsOf, type PolicyLayer } from './policy-stack.ts';
+import { aiOptionsOf, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
 import { compilePathRewrite, createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
 import { PlanError, type Upstreams } from './upstreams.ts';
 
 export interface BackendScope {
   readonly config: Config;
   readonly upstreams: Upstreams;
-  readonly adminToken: string | undefined;
+  readonly surroundings: PolicySurroundings;
   readonly openPaths: ReadonlySet<string>;
 }
 
@@ -42,7 +42,7 @@ function compileOne(
   yamlPath: string,
   scope: BackendScope,
 ): Backend {
-  const layers = [...outer, { options: policies, yamlPath: `${yamlPath}.policies` }];
+  const layers = [...outer, backendLayer(policies, `${yamlPath}.policies`)];
   switch (target.kind) {
     case 'host':
       return { kind: 'host', targets: [createHostTarget(target.host, { ...scope, layers, weight, group: 0, yamlPath })] };
@@ -58,6 +58,10 @@ function compileOne(
   }
 }
 
+function backendLayer(options: PolicyOptions, yamlPath: string): PolicyLayer {
+  return { options, place: 'backend', yamlPath, stateKey: yamlPath };
+}
+
 function compileAi(
   { groups, isGrouped }: AiConfig,
   layers: readonly PolicyLayer[],
@@ -69,9 +73,7 @@ function compileAi(
     providers.map((provider, index) => {
       const place = isGrouped ? `${yamlPath}.groups[${group}].providers[${index}]` : yamlPath;
       const own =
-        isGrouped || Object.keys(provider.policies).length > 0
-          ? [{ options: provider.policies, yamlPath: `${place}.policies` }]
-          : [];
+        isGrouped || Object.keys(provider.policies).length > 0 ? [backendLayer(provider.policies, `${place}.policies`)] : [];
       return createAiTarget(providerTargetOf(provider), {
         ...scope,
         layers: [...layers, ...own],

@@ -3,20 +3,23 @@ import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { GatewayEnv, Upstream } from '../exchange.ts';
+import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { type ApiKeyOptions, apiKey } from '../policies/apiKey.ts';
 import { createHostTable } from '../routes/hostnames.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
+import type { State } from '../state/state.ts';
 import type { BackendScope } from './ai-backend.ts';
 import { compileLlm } from './llm.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
 import { middlewaresOf, type PolicyLayer } from './policy-stack.ts';
 import { compileRoutes, type RouteScope, type RouteWanted } from './routes.ts';
+import { createServers } from './servers.ts';
 import { settingsOf } from './settings.ts';
 import { createUpstreams } from './upstreams.ts';
 
 export interface CompileScope {
-  readonly platform: Pick<Platform, 'runtime' | 'refuses'>;
+  readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'clock'>;
   /** CORRAL_API_KEY: a strict key on every listener. */
   readonly apiKey: string | undefined;
   /** CORRAL_ADMIN_TOKEN: counts as a key with the admin scope. */
@@ -26,6 +29,8 @@ export interface CompileScope {
   /** OLLAMA_ORIGINS, split at its commas. */
   readonly originPatterns: readonly string[];
   readonly random: () => number;
+  readonly state: State;
+  readonly sideCalls: SideCalls;
 }
 
 export interface CompiledPlan extends Plan {
@@ -57,7 +62,15 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   const backendScope: BackendScope = {
     config,
     upstreams,
-    adminToken: scope.adminToken,
+    surroundings: {
+      adminToken: scope.adminToken,
+      state: scope.state,
+      clock: scope.platform.clock,
+      runtime: scope.platform.runtime,
+      sideCalls: scope.sideCalls,
+      serverOf: createServers(config, scope.platform.refuses),
+      warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
+    },
     openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
   };
   const wanted = [...bindsWanted(config), ...gatewaysWanted(config), ...llmWanted(config)];
@@ -70,7 +83,6 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       ...backendScope,
       llm: llmOf(listener),
       guard: scope,
-      warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
     });
   const binds = wanted.map(({ port, listeners }) => bindOf(port, listeners.map(compileOne)));
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
@@ -97,7 +109,7 @@ interface ListenerScope extends Omit<RouteScope, 'listener'> {
 function compileListener({ name, gatewayName, hostname, layer, routes }: ListenerWanted, scope: ListenerScope): ListenerPlan {
   const routeScope: RouteScope = { ...scope, listener: layer };
   const entries = [...compileRoutes(routes, routeScope), ...llmEntries(routeScope, scope.llm)];
-  const policies: readonly MiddlewareHandler<GatewayEnv>[] = middlewaresOf(layer, scope.adminToken);
+  const policies: readonly MiddlewareHandler<GatewayEnv>[] = middlewaresOf([layer], scope.surroundings);
   return {
     name,
     gatewayName,
@@ -148,7 +160,12 @@ function bindsWanted(config: Config): BindWanted[] {
         name: listener.name ?? `listener${index}`,
         gatewayName: `bind/${port}`,
         hostname: listener.hostname,
-        layer: { options: listener.policies, yamlPath: `${yamlPath}.policies` },
+        layer: {
+          options: listener.policies,
+          place: 'listener' as const,
+          yamlPath: `${yamlPath}.policies`,
+          stateKey: `bind/${port}/${listener.name ?? `listener${index}`}`,
+        },
         routes: listener.routes.map((route, routeIndex) => routeWanted(route, `${yamlPath}.routes[${routeIndex}]`, routeIndex)),
         servesLlm: false,
       };
@@ -180,7 +197,7 @@ function gatewaysWanted(config: Config): BindWanted[] {
           name: listenerName,
           gatewayName,
           hostname,
-          layer: { options: policies, yamlPath: place },
+          layer: { options: policies, place: 'listener' as const, yamlPath: place, stateKey: `${gatewayName}/${listenerName}` },
           routes: config.routes.flatMap((route, routeIndex) =>
             isAttached(route.gateways) ? [routeWanted(route, `routes[${routeIndex}]`, routeIndex)] : [],
           ),
@@ -202,7 +219,14 @@ function llmWanted(config: Config): BindWanted[] {
     {
       port: llm.port ?? llmPort,
       listeners: [
-        { name: 'llm', gatewayName: 'llm', hostname: '*', layer: { options: {}, yamlPath: 'llm' }, routes: [], servesLlm: true },
+        {
+          name: 'llm',
+          gatewayName: 'llm',
+          hostname: '*',
+          layer: { options: {}, place: 'listener', yamlPath: 'llm', stateKey: 'llm' },
+          routes: [],
+          servesLlm: true,
+        },
       ],
     },
   ];

@@ -6,6 +6,7 @@ import type {
   LlmModelConfig,
   LlmParams,
   LlmProviderConfig,
+  PolicyOptions,
   ProviderConfig,
   VirtualModelConfig,
 } from '../config/schema.ts';
@@ -33,7 +34,7 @@ type Chooser = (exchange: Exchange, random: () => number) => readonly Target[];
 
 /** `listener`: the policies of the listener that serves these models. */
 export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: BackendScope, random: () => number): AiBackend {
-  const outer = [listener, { options: llm.policies, yamlPath: 'llm.policies' }];
+  const outer: PolicyLayer[] = [listener, { options: llm.policies, place: 'route', yamlPath: 'llm.policies', stateKey: 'llm' }];
   const rows = llm.models.map((model, index) => rowOf(model, `llm.models[${index}]`, outer, llm, scope)).sort(mostFixedFirst);
   const virtual = new Map(llm.virtualModels.map((model) => [canonicalModel(model.name), chooserOf(model, rows)]));
   const targets = rows.map((row) => row.target);
@@ -132,24 +133,32 @@ function rowOf(
   const params = { ...shared?.config.params, ...withoutUndefined(model.params) } as LlmParams;
   const layers: PolicyLayer[] = [
     ...outer,
-    ...(shared === undefined ? [] : [{ options: shared.config.defaults.policies, yamlPath: `${shared.yamlPath}.defaults` }]),
-    { options: model.policies, yamlPath },
+    ...(shared === undefined ? [] : [backendLayer(shared.config.defaults.policies, `${shared.yamlPath}.defaults`, model.name)]),
+    backendLayer(model.policies, yamlPath, model.name),
   ];
   if (params.apiKey !== undefined)
-    layers.splice(outer.length, 0, { options: { backendAuth: backendAuth.options.parse({ key: params.apiKey }) }, yamlPath });
+    layers.splice(
+      outer.length,
+      0,
+      backendLayer({ backendAuth: backendAuth.options.parse({ key: params.apiKey }) }, yamlPath, model.name),
+    );
   return {
     pattern: compileModelPattern(model.name),
     isPublic: model.visibility === 'public',
     headers: model.matches.map(({ headers }) => headers.map(valueRuleOf)),
     target: createAiTarget(providerTargetFor(shared?.config.name ?? shownName(model.name, provider), provider, params), {
       upstreams: scope.upstreams,
-      adminToken: scope.adminToken,
+      surroundings: scope.surroundings,
       layers,
       weight: undefined,
       group: 0,
       yamlPath,
     }),
   };
+}
+
+function backendLayer(options: PolicyOptions, yamlPath: string, modelName: string): PolicyLayer {
+  return { options, place: 'backend', yamlPath, stateKey: `llm/${modelName}` };
 }
 
 function sharedProviderOf(

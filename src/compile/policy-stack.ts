@@ -1,24 +1,61 @@
 /** The policies of one place, or of several on the way to a backend, turned into what runs. */
 import type { MiddlewareHandler } from 'hono';
 import type { PolicyOptions } from '../config/schema.ts';
-import type { AttemptEdit, GatewayEnv } from '../exchange.ts';
-import type { AiOptions } from '../policies/ai.ts';
+import type { AnswerEdit, AttemptEdit, GatewayEnv } from '../exchange.ts';
+import type { ServerRef } from '../fields/server-ref.ts';
+import type { SideServer } from '../http/side-calls.ts';
+import { type AiOptions, ai } from '../policies/ai.ts';
 import { policies, policyNamed } from '../policies/index.ts';
-import type { PolicyDefinition } from '../policies/policy.ts';
+import type { Place, PolicyDefinition, PolicyScope } from '../policies/policy.ts';
+import { PlanError } from './upstreams.ts';
 
-/** One place's policies, outermost first in a stack: route, backend, provider. */
+/** One place's policies. A stack of them is outermost first: listener, route, backend, provider. */
 export interface PolicyLayer {
   readonly options: PolicyOptions;
+  readonly place: Place;
   /** Of the `policies` object, for messages. */
   readonly yamlPath: string;
+  /** The place by names, for what outlives a plan. */
+  readonly stateKey: string;
+}
+
+/** What policies are given, but for their own place. */
+export interface PolicySurroundings extends Omit<PolicyScope, 'yamlPath' | 'stateKey' | 'serverOf' | 'warn'> {
+  serverOf(ref: ServerRef, yamlPath: string): SideServer;
+  warn(yamlPath: string, message: string): void;
+}
+
+/** A policy's options at the place whose layer they are, what outer places say included. */
+interface Placed {
+  readonly options: unknown;
+  readonly layer: PolicyLayer;
+}
+
+/** What of a policy counts, given what each place says: the innermost, all of them, or their combination. */
+function placedIn(policy: PolicyDefinition, layers: readonly PolicyLayer[]): readonly Placed[] {
+  const given = layers.flatMap((layer): Placed[] => {
+    const options = layer.options[policy.name];
+    return options === undefined ? [] : [{ options, layer }];
+  });
+  const { inherits } = policy;
+  if (given.length <= 1 || inherits === 'both') return given;
+  const inner = given.at(-1);
+  if (inherits === undefined || inner === undefined) return given.slice(-1);
+  const options = given.map((one) => one.options).reduce((outer, next) => inherits(outer, next));
+  return [{ options, layer: inner.layer }];
 }
 
 /** The middlewares of a listener or a route, in THE order. */
-export function middlewaresOf(layer: PolicyLayer, adminToken: string | undefined): readonly MiddlewareHandler<GatewayEnv>[] {
+export function middlewaresOf(
+  layers: readonly PolicyLayer[],
+  surroundings: PolicySurroundings,
+): readonly MiddlewareHandler<GatewayEnv>[] {
   return policies.flatMap((policy) => {
-    const options = layer.options[policy.name];
-    if (options === undefined || policy.onRequest === undefined) return [];
-    return [named(policy.name, policy.onRequest(options, scopeOf(policy, layer, adminToken)))];
+    const { onRequest } = policy;
+    if (onRequest === undefined) return [];
+    return placedIn(policy, layers).map(({ options, layer }) =>
+      named(policy.name, onRequest(options, scopeOf(policy, options, layer, surroundings))),
+    );
   });
 }
 
@@ -27,37 +64,57 @@ export function named<Made extends object>(name: string, made: Made): Made {
   return Object.defineProperty(made, 'name', { value: name });
 }
 
-/** Whether this place's policies lock out whoever has no credential. */
-export function isProtectedBy({ options }: PolicyLayer): boolean {
-  return policies.some((policy) => options[policy.name] !== undefined && policy.protects?.(options[policy.name]) === true);
+/** Whether these places' policies lock out whoever has no credential. */
+export function isProtectedBy(layers: readonly PolicyLayer[]): boolean {
+  return policies.some((policy) => placedIn(policy, layers).some(({ options }) => policy.protects?.(options) === true));
 }
 
-/** These add up over the layers; of all others the innermost layer's counts. */
-const addingUp = new Set(['requestHeaderModifier', 'apiKey']);
+/** The edits of each try, in THE order. */
+export function attemptEditsOf(layers: readonly PolicyLayer[], surroundings: PolicySurroundings): readonly AttemptEdit[] {
+  return policies.flatMap((policy) => [
+    ...editsFrom(policy, policy.onAttempt, layers, surroundings),
+    ...editsFrom(policy, policy.onBackendAttempt, layers.filter(isBackend), surroundings),
+  ]);
+}
 
-/** The edits of each try, in THE order. `ai` merges member by member. */
-export function attemptEditsOf(layers: readonly PolicyLayer[], adminToken: string | undefined): readonly AttemptEdit[] {
+function editsFrom(
+  policy: PolicyDefinition,
+  make: PolicyDefinition['onAttempt'],
+  layers: readonly PolicyLayer[],
+  surroundings: PolicySurroundings,
+): readonly AttemptEdit[] {
+  if (make === undefined) return [];
+  return placedIn(policy, layers).flatMap(({ options, layer }) => {
+    const edit = make(options, scopeOf(policy, options, layer, surroundings));
+    return edit === undefined ? [] : [named(policy.name, edit)];
+  });
+}
+
+/** The edits of each try after a translation, in THE order. */
+export function finalEditsOf(layers: readonly PolicyLayer[], surroundings: PolicySurroundings): readonly AttemptEdit[] {
+  return policies.flatMap((policy) => editsFrom(policy, policy.onTranslated, layers, surroundings));
+}
+
+/** The edits of a backend's own answers; the listener's and the route's run as middleware. */
+export function answerEditsOf(layers: readonly PolicyLayer[], surroundings: PolicySurroundings): readonly AnswerEdit[] {
   return policies.flatMap((policy) => {
-    const { onAttempt } = policy;
-    if (onAttempt === undefined) return [];
-    const given = layers.filter(({ options }) => options[policy.name] !== undefined);
-    const used = addingUp.has(policy.name) ? given : given.slice(-1);
-    return used.map((layer) => {
-      const options = policy.name === 'ai' ? aiOptionsOf(layers) : layer.options[policy.name];
-      return named(policy.name, onAttempt(options, scopeOf(policy, layer, adminToken)));
+    const { onBackendAnswer } = policy;
+    if (onBackendAnswer === undefined) return [];
+    return placedIn(policy, layers.filter(isBackend)).flatMap(({ options, layer }) => {
+      const edit = onBackendAnswer(options, scopeOf(policy, options, layer, surroundings));
+      return edit === undefined ? [] : [named(policy.name, edit)];
     });
   });
 }
 
+function isBackend({ place }: PolicyLayer): boolean {
+  return place === 'backend';
+}
+
 /** The `ai` policy of several layers as one: the inner layer's members win, one by one. */
 export function aiOptionsOf(layers: readonly PolicyLayer[]): AiOptions {
-  const given = layers.flatMap(({ options }) => (options.ai === undefined ? [] : [options.ai as AiOptions]));
-  const merged: AiOptions = {};
-  for (const name of ['routes', 'modelAliases', 'defaults', 'overrides'] as const) {
-    const parts = given.map((one) => one[name]).filter((part) => part !== undefined);
-    if (parts.length > 0) Object.assign(merged, { [name]: Object.assign({}, ...parts) });
-  }
-  return merged;
+  const [placed] = placedIn(policyNamed(ai.name) as PolicyDefinition, layers);
+  return (placed?.options ?? {}) as AiOptions;
 }
 
 /** The innermost layer's options of a policy that the compiler itself reads. */
@@ -65,12 +122,27 @@ export function innermost<Options>(layers: readonly PolicyLayer[], name: string)
   return layers.findLast(({ options }) => options[name] !== undefined)?.options[name] as Options | undefined;
 }
 
-function scopeOf(policy: PolicyDefinition, layer: PolicyLayer, adminToken: string | undefined) {
-  return { yamlPath: `${layer.yamlPath}.${policy.name}`, adminToken };
+/** What a policy's factory is given. Throws PlanError where this runtime cannot have the policy. */
+export function scopeOf(
+  policy: Pick<PolicyDefinition, 'name' | 'refuses'>,
+  options: unknown,
+  layer: PolicyLayer,
+  surroundings: PolicySurroundings,
+): PolicyScope {
+  const yamlPath = `${layer.yamlPath}.${policy.name}`;
+  const refusal = policy.refuses?.(options, surroundings.runtime);
+  if (refusal !== undefined) throw new PlanError(`${yamlPath}: ${refusal}`);
+  return {
+    ...surroundings,
+    yamlPath,
+    stateKey: `${layer.stateKey}/${policy.name}`,
+    serverOf: (ref) => surroundings.serverOf(ref, yamlPath),
+    warn: (message) => surroundings.warn(yamlPath, message),
+  };
 }
 
 /** Names of a layer's policies that run around the request: routes may only be grouped where these are equal. */
-export function requestPoliciesOf({ options }: PolicyLayer): PolicyOptions {
+export function requestPoliciesOf(options: PolicyOptions): PolicyOptions {
   return Object.fromEntries(
     Object.entries(options)
       .filter(([name]) => policyNamed(name)?.onRequest !== undefined)

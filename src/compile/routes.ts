@@ -20,7 +20,6 @@ export interface RouteScope extends BackendScope {
     readonly allowedHosts: readonly string[];
     readonly originPatterns: readonly string[];
   };
-  warn(yamlPath: string, message: string): void;
 }
 
 export interface RouteWanted {
@@ -56,13 +55,13 @@ function mayJoin(group: readonly RouteWanted[], route: RouteWanted, scope: Route
   if (first === undefined) return true;
   const shadowed = `the route can never be reached: ${first.yamlPath} matches the same requests and comes first`;
   if (!endsInAi(first, scope) || !endsInAi(route, scope)) {
-    scope.warn(route.yamlPath, shadowed);
+    scope.surroundings.warn(route.yamlPath, shadowed);
     return false;
   }
-  const [own, other] = [first, route].map(({ config }) => requestPoliciesOf({ options: config.policies, yamlPath: '' }));
+  const [own, other] = [first, route].map(({ config }) => requestPoliciesOf(config.policies));
   if (JSON.stringify(own) === JSON.stringify(other)) return true;
   const names = [...new Set([...Object.keys(own ?? {}), ...Object.keys(other ?? {})])].join(', ');
-  scope.warn(route.yamlPath, `${shadowed}. They would serve together if their policies (${names}) were the same`);
+  scope.surroundings.warn(route.yamlPath, `${shadowed}. They would serve together if their policies (${names}) were the same`);
   return false;
 }
 
@@ -79,22 +78,17 @@ function endsInAi({ config }: RouteWanted, scope: RouteScope): boolean {
 function compileGroup(members: readonly RouteWanted[], scope: RouteScope): RouteEntry<RoutePlan> {
   const [first] = members;
   if (first === undefined) throw new Error('a group has a first member');
-  const layer: PolicyLayer = { options: first.config.policies, yamlPath: `${first.yamlPath}.policies` };
-  const isProtected = isProtectedBy(scope.listener) || isProtectedBy(layer);
-  const compiled = members.map(({ config, yamlPath }) =>
-    compileBackends(
-      config.backends,
-      [scope.listener, { options: config.policies, yamlPath: `${yamlPath}.policies` }],
-      `${yamlPath}.backends`,
-      scope,
-    ),
+  const layer = routeLayer(first, scope);
+  const isProtected = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
+  const compiled = members.map((member) =>
+    compileBackends(member.config.backends, [scope.listener, routeLayer(member, scope)], `${member.yamlPath}.backends`, scope),
   );
   const [only] = compiled;
   const backend =
     compiled.length === 1 && only !== undefined
       ? only
       : { kind: 'ai' as const, ai: mergeAiBackends(compiled.flatMap((one) => (one.kind === 'ai' ? [one.ai] : []))) };
-  const middlewares = middlewaresOf(isProtected ? layer : knowingAdmin(layer, scope), scope.adminToken);
+  const middlewares = middlewaresOf([isProtected ? layer : knowingAdmin(layer, scope)], scope.surroundings);
   return {
     route: {
       name: first.name,
@@ -107,8 +101,12 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope): Route
   };
 }
 
+function routeLayer({ config, name, yamlPath }: RouteWanted, { listener }: RouteScope): PolicyLayer {
+  return { options: config.policies, place: 'route', yamlPath: `${yamlPath}.policies`, stateKey: `${listener.stateKey}/${name}` };
+}
+
 /** Without a lock the admin token still means what it says: whoever shows it may manage boxes, whoever does not is let in as before. */
-function knowingAdmin(layer: PolicyLayer, { adminToken, listener }: RouteScope): PolicyLayer {
+function knowingAdmin(layer: PolicyLayer, { surroundings: { adminToken }, listener }: RouteScope): PolicyLayer {
   if (adminToken === undefined || layer.options.apiKey !== undefined || listener.options.apiKey !== undefined) return layer;
   return { ...layer, options: { ...layer.options, apiKey: apiKey.options.parse({ keys: [], mode: 'permissive' }) } };
 }

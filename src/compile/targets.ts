@@ -5,14 +5,21 @@ import type { Protocol, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
 import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
-import { responseEditOf } from '../policies/responseHeaderModifier.ts';
 import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
-import { aiOptionsOf, attemptEditsOf, innermost, type PolicyLayer } from './policy-stack.ts';
+import {
+  aiOptionsOf,
+  answerEditsOf,
+  attemptEditsOf,
+  finalEditsOf,
+  innermost,
+  type PolicyLayer,
+  type PolicySurroundings,
+} from './policy-stack.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface TargetScope {
   readonly upstreams: Upstreams;
-  readonly adminToken: string | undefined;
+  readonly surroundings: PolicySurroundings;
   /** Outermost first: listener, route, backend, provider. */
   readonly layers: readonly PolicyLayer[];
   readonly weight: number | undefined;
@@ -60,8 +67,10 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     declares: wanted.model,
     modelFor: compileModelChoice(wanted, ai),
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
-    edits: attemptEditsOf(withoutPathRewrite(layers), scope.adminToken),
-    answerEdits: answerEditsOf(layers),
+    edits: attemptEditsOf(withoutPathRewrite(layers), scope.surroundings),
+    finalEdits: finalEditsOf(layers, scope.surroundings),
+    translationFor: () => undefined,
+    answerEdits: answerEditsOf(layers, scope.surroundings),
   };
 }
 
@@ -82,17 +91,11 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     declares: undefined,
     modelFor: () => undefined,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
-    edits: attemptEditsOf(scope.layers, scope.adminToken),
-    answerEdits: answerEditsOf(scope.layers),
+    edits: attemptEditsOf(scope.layers, scope.surroundings),
+    finalEdits: [],
+    translationFor: () => undefined,
+    answerEdits: answerEditsOf(scope.layers, scope.surroundings),
   };
-}
-
-/** The edits of the backend's and the provider's own answers; the listener's and the route's run as middleware. */
-function answerEditsOf(layers: readonly PolicyLayer[]): readonly ((headers: Headers) => void)[] {
-  return layers.slice(2).flatMap(({ options }) => {
-    const edit = options.responseHeaderModifier;
-    return edit === undefined ? [] : [responseEditOf(edit as Parameters<typeof responseEditOf>[0])];
-  });
 }
 
 function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: TargetScope): Upstream {
@@ -155,7 +158,7 @@ function compileModelChoice(wanted: ProviderTarget, ai: ReturnType<typeof aiOpti
 export function compilePathRewrite(layers: readonly PolicyLayer[]): PathRewrite {
   const layer = layers.findLast(({ options }) => options.urlRewrite !== undefined);
   if (layer === undefined) return (path) => path;
-  const scope = { yamlPath: `${layer.yamlPath}.urlRewrite`, adminToken: undefined };
+  const scope = { yamlPath: `${layer.yamlPath}.urlRewrite` };
   return pathRewriteOf(layer.options.urlRewrite as UrlRewriteOptions, scope) ?? ((path) => path);
 }
 

@@ -4,13 +4,14 @@ import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts
 import type { AnswerTools } from '../answers/tools.ts';
 import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
-import type { Upstream } from '../exchange.ts';
+import { noTelemetry, type Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import type { Platform } from '../platform.ts';
+import { createBodyReader } from '../protocols/body-reader.ts';
 import { createBodyBudget } from '../protocols/decode.ts';
 import { createIdleWatch } from '../streams/idle.ts';
 import type { Settings } from './settings.ts';
@@ -33,7 +34,8 @@ export function assembleGateway(plan: CompiledPlan, settings: Settings, platform
     isModelMissing,
     exchanges: createExchanges(instanceId, clock, createAccessLog({ format: logFormat, print: platform.print })),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
-    budget: createBodyBudget(maxBufferedBytes),
+    bodies: createBodyReader(plan.settings, createBodyBudget(maxBufferedBytes)),
+    telemetry: noTelemetry,
     limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,

@@ -4,7 +4,9 @@ import { PlanError } from '../compile/upstreams.ts';
 import { formatDiagnostic, type LoadResult, loadConfig } from '../config/load.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import type { Gateway } from '../gateway.ts';
+import { createSideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
+import { createMemoryState } from '../state/memory.ts';
 import { assembleGateway } from './assemble.ts';
 import type { Settings } from './settings.ts';
 
@@ -46,6 +48,7 @@ export const openGateway: OpenGateway = async (settings, platform) => {
   const loaded = loadConfig(source.text, { name: source.name, env, ...(readFile === undefined ? {} : { readFile }) });
   const warnings = loaded.warnings.map(formatDiagnostic);
   if (!loaded.ok) return { ok: false, problems: loaded.errors.map(formatDiagnostic) };
+  const state = createMemoryState({}, platform.runtime === 'workerd');
   try {
     const plan = compilePlan(loaded.config, {
       platform,
@@ -55,6 +58,8 @@ export const openGateway: OpenGateway = async (settings, platform) => {
       allowedHosts: settings.allowedHosts,
       originPatterns: settings.originPatterns,
       random: Math.random,
+      state,
+      sideCalls: createSideCalls(platform),
     });
     const { adminAddress, readinessAddress } = plan.settings;
     return {

@@ -73,6 +73,8 @@ export const ai = definePolicy<AiOptions>({
     "*": passthrough
 `,
 
+  inherits: mergedAi,
+
   /** `model` is left out: it decides where a call goes, long before the first try. The compiler asks the functions below. */
   onAttempt({ defaults, overrides }) {
     const always = memberTextsOf(overrides);
@@ -84,6 +86,16 @@ export const ai = definePolicy<AiOptions>({
     };
   },
 });
+
+/** Member by member the inner place's wins; lists of names add up. */
+function mergedAi(outer: AiOptions, inner: AiOptions): AiOptions {
+  const merged: AiOptions = { ...outer, ...Object.fromEntries(Object.entries(inner).filter(([, value]) => value !== undefined)) };
+  for (const name of ['routes', 'modelAliases', 'defaults', 'overrides'] as const) {
+    if (outer[name] !== undefined && inner[name] !== undefined)
+      Object.assign(merged, { [name]: { ...outer[name], ...inner[name] } });
+  }
+  return merged;
+}
 
 /** Written out once, when the plan is made. */
 function memberTextsOf(members: Readonly<Record<string, unknown>> = {}): readonly (readonly [name: string, json: string])[] {

@@ -79,6 +79,7 @@ export const apiKey = definePolicy<ApiKeyOptions>({
     - keyHash: sha256:021311f6e96612fdd20ba8dca53dc2b56d973a72ef97cf78c54c562ad402d30a
       metadata: { user: ops, scopes: [admin] }
 `,
+  inherits: 'both',
   protects: (options) => options.mode === 'strict',
 
   onRequest(options, scope) {

@@ -51,12 +51,12 @@ export const cors = definePolicy<CorsOptions>({
 
     return async (c, next) => {
       const exchange = c.env;
-      const origin = exchange.request.headers.get('origin');
+      const origin = exchange.headers.get('origin');
       const isOpen = origin !== null && isAllowed(origin);
       if (origin !== null && exchange.method === 'OPTIONS') {
         // Even without Access-Control-Request-Method, as agentgateway; a foreign preflight is answered, but opens nothing.
-        if (isOpen) return preflight(origin, exchange.request.headers);
-        if (exchange.request.headers.has('access-control-request-method')) return closedPreflight();
+        if (isOpen) return preflight(origin, exchange.headers);
+        if (exchange.headers.has('access-control-request-method')) return closedPreflight();
       }
       await next();
       // In place: a rebuilt Response would lose the bytes that some runtimes pipe to the client beside it.

@@ -62,14 +62,14 @@ export function credentialReaderOf(location: CredentialLocation): (exchange: Exc
     return ({ query }) => (query === '' ? undefined : filled(new URLSearchParams(query).get(name)));
   }
   if (location.kind === 'cookie') {
-    return ({ request }) => {
-      const cookies = request.headers.get('cookie');
+    return ({ headers }) => {
+      const cookies = headers.get('cookie');
       return cookies === null ? undefined : filled(parse(cookies, name)[name]);
     };
   }
   const prefix = location.prefix.toLowerCase();
-  return ({ request }) => {
-    const value = request.headers.get(name);
+  return ({ headers }) => {
+    const value = headers.get(name);
     if (value === null || value.slice(0, prefix.length).toLowerCase() !== prefix) return undefined;
     return filled(value.slice(prefix.length).trim());
   };

@@ -6,7 +6,11 @@
  */
 import type { MiddlewareHandler } from 'hono';
 import type * as z from 'zod';
-import type { AttemptEdit, GatewayEnv } from '../exchange.ts';
+import type { AnswerEdit, AttemptEdit, GatewayEnv } from '../exchange.ts';
+import type { ServerRef } from '../fields/server-ref.ts';
+import type { SideCalls, SideServer } from '../http/side-calls.ts';
+import type { Clock, Platform } from '../platform.ts';
+import type { State } from '../state/state.ts';
 
 /** Where a policy may stand in the YAML: on a listener (or gateway, or `llm.policies`), on a route, on a backend. */
 export type Place = 'listener' | 'route' | 'backend';
@@ -15,8 +19,18 @@ export type Place = 'listener' | 'route' | 'backend';
 export interface PolicyScope {
   /** For messages: `binds[0].listeners[0].routes[1].policies.apiKey`. */
   readonly yamlPath: string;
+  /** The place by names, the same after a reload that added other things: for `state`. */
+  readonly stateKey: string;
   /** A token that counts as a key with the admin scope wherever keys are asked for; undefined when none is set. */
   readonly adminToken: string | undefined;
+  readonly state: State;
+  readonly clock: Clock;
+  readonly runtime: Platform['runtime'];
+  readonly sideCalls: SideCalls;
+  /** The server that a policy's options name. Throws PlanError where there is none of that name. */
+  serverOf(ref: ServerRef): SideServer;
+  /** Said at start and by `--validate-only`, with the policy's place. */
+  warn(message: string): void;
 }
 
 export interface PolicyDefinition<Options = unknown> {
@@ -29,10 +43,23 @@ export interface PolicyDefinition<Options = unknown> {
   readonly example: string;
   /** Runs around the exchange: before route selection on listeners, after it on routes. Refuses by throwing GatewayError. */
   readonly onRequest?: (options: Options, scope: PolicyScope) => MiddlewareHandler<GatewayEnv>;
-  /** Edits each try before it leaves. */
-  readonly onAttempt?: (options: Options, scope: PolicyScope) => AttemptEdit;
+  /** Edits each try before it leaves, wherever the policy stands. */
+  readonly onAttempt?: (options: Options, scope: PolicyScope) => AttemptEdit | undefined;
+  /** Edits each try once more, after a translation: the body is in the upstream's own protocol. */
+  readonly onTranslated?: (options: Options, scope: PolicyScope) => AttemptEdit | undefined;
+  /** Edits each try, but only where the policy stands on a backend: on listeners and routes `onRequest` has done it. */
+  readonly onBackendAttempt?: (options: Options, scope: PolicyScope) => AttemptEdit | undefined;
+  /** Edits the headers of answers of the backend where the policy stands. */
+  readonly onBackendAnswer?: (options: Options, scope: PolicyScope) => AnswerEdit | undefined;
+  /**
+   * How an inner place's options combine with an outer one's. Default: the inner ones replace the outer ones.
+   * `both`: each place's run, outer first.
+   */
+  readonly inherits?: 'both' | ((outer: Options, inner: Options) => Options);
   /** Says whether these options lock the route for everyone without a credential (design decision 6). */
   readonly protects?: (options: Options) => boolean;
+  /** Why this runtime cannot have it, or undefined. Asked when the plan is compiled. */
+  readonly refuses?: (options: Options, runtime: Platform['runtime']) => string | undefined;
 }
 
 /** Keeps the options' type while a policy is written down. */

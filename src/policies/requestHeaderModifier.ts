@@ -16,6 +16,8 @@ export const requestHeaderModifier = definePolicy<HeaderEditOptions>({
   remove: [user-agent]
 `,
 
+  inherits: 'both',
+
   onAttempt(options) {
     const { add, set, remove } = headerEditsOf(options);
     return ({ outgoing }) => {

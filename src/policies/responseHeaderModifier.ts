@@ -21,10 +21,14 @@ export const responseHeaderModifier = definePolicy<HeaderEditOptions>({
       edit(c.res.headers);
     };
   },
+
+  onBackendAnswer(options) {
+    const edit = responseEditOf(options);
+    return (_exchange, { headers }) => edit(headers);
+  },
 });
 
-/** The edit alone, for a backend's own answers. */
-export function responseEditOf(options: HeaderEditOptions): (headers: Headers) => void {
+function responseEditOf(options: HeaderEditOptions): (headers: Headers) => void {
   const { add, set, remove } = headerEditsOf(options);
   return (headers) => {
     for (const [name, value] of add) headers.append(name, value);

@@ -68,7 +68,10 @@ export const urlRewrite = definePolicy<UrlRewriteOptions>({
 export type PathRewrite = (path: string, matchedPrefix: string | undefined) => string;
 
 /** The rewrite of the path alone: what the gateway asks before it can tell a path's protocol. Undefined: the path stays. */
-export function pathRewriteOf({ path: rewrite }: UrlRewriteOptions, { yamlPath }: PolicyScope): PathRewrite | undefined {
+export function pathRewriteOf(
+  { path: rewrite }: UrlRewriteOptions,
+  { yamlPath }: Pick<PolicyScope, 'yamlPath'>,
+): PathRewrite | undefined {
   if (rewrite === undefined) return undefined;
   if ('full' in rewrite) return () => rewrite.full;
   // "/base/" and "/base" mean the same: whether a slash follows is decided by the rest of the path.
@@ -105,7 +108,7 @@ function setAuthority(authorityOf: (exchange: Exchange) => string): AttemptEdit 
 
 /** As the client wrote it, port included. */
 function clientAuthorityOf(exchange: Exchange): string {
-  return exchange.request.headers.get('host') ?? hostOf(exchange);
+  return exchange.headers.get('host') ?? hostOf(exchange);
 }
 
 function hostOf({ host }: Exchange): string {

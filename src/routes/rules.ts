@@ -44,18 +44,18 @@ function pathHolds(rule: PathRule, path: string): boolean {
   return path.length === rule.value.length || path.charCodeAt(rule.value.length) === 0x2f;
 }
 
-function headerHolds(rule: ValueRule, { request, method, path, query, host }: Exchange): boolean {
+function headerHolds(rule: ValueRule, { request, headers, method, path, query, host }: Exchange): boolean {
   switch (rule.name) {
     case ':method':
       return rule.matches(method);
     case ':path':
       return rule.matches(path + query);
     case ':authority':
-      return rule.matches(request.headers.get('host') ?? host);
+      return rule.matches(headers.get('host') ?? host);
     case ':scheme':
       return rule.matches(request.url.startsWith('https:') ? 'https' : 'http');
     default: {
-      const value = request.headers.get(rule.name);
+      const value = headers.get(rule.name);
       if (value === null) return false;
       // Repeated headers arrive joined; any one of them may match, and so may a single value that holds a comma.
       return rule.matches(value) || (value.includes(', ') && value.split(', ').some((one) => rule.matches(one)));

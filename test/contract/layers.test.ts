@@ -5,32 +5,34 @@ import { describe, expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '../../src');
 
-/** Rooms by row. Rooms of row 3 are strangers to each other. */
+/** Rooms by row. Rooms of row 4 are strangers to each other. */
 const rows: Readonly<Record<string, number>> = {
-  'index.ts': 8,
-  entry: 8,
-  cli: 8,
-  admin: 7,
-  'gateway.ts': 6,
-  answers: 6,
-  compile: 5,
-  config: 4,
-  policies: 3,
-  protocols: 3,
-  backends: 3,
-  fleet: 3,
-  routes: 3,
-  observe: 3,
+  'index.ts': 9,
+  entry: 9,
+  cli: 9,
+  admin: 8,
+  'gateway.ts': 7,
+  answers: 7,
+  compile: 6,
+  config: 5,
+  policies: 4,
+  protocols: 4,
+  backends: 4,
+  fleet: 4,
+  routes: 4,
+  observe: 4,
+  cel: 3,
   'exchange.ts': 2,
   'errors.ts': 1,
   'platform.ts': 1,
   fields: 1,
+  http: 1,
   streams: 1,
   state: 1,
   json: 1,
 };
 
-const strangers = 3;
+const strangers = 4;
 const runtimeRooms = new Set(['entry', 'cli']);
 const importPattern =
   /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g;
