@@ -13,6 +13,8 @@ export const responseHeaderModifier = definePolicy<HeaderEditOptions>({
   remove: [server]
 `,
 
+  inherits: 'both',
+
   onRequest(options) {
     const edit = responseEditOf(options);
     return async (c, next) => {

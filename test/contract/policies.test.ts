@@ -5,10 +5,10 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { readingWith } from '../../src/fields/files.ts';
 import { policies, policyNamed } from '../../src/policies/index.ts';
-import type { PolicyScope } from '../../src/policies/policy.ts';
+import { fakeScope } from '../unit/policies/fake-exchange.ts';
 
 const folder = new URL('../../src/policies/', import.meta.url);
-const scope: PolicyScope = { yamlPath: 'routes[0].policies', adminToken: undefined };
+const scope = fakeScope({ yamlPath: 'routes[0].policies' });
 
 /** Those that the compiler asks by functions of their own. */
 const compiledElsewhere: Readonly<Record<string, string>> = { backendTLS: 'upstreamTlsOf' };

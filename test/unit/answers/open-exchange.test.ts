@@ -1,14 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { createExchange, createExchanges } from '../../../src/answers/open-exchange.ts';
-import type { Exchange } from '../../../src/exchange.ts';
+import { type Exchange, noTelemetry } from '../../../src/exchange.ts';
+import { createBodyReader } from '../../../src/protocols/body-reader.ts';
+import { createBodyBudget } from '../../../src/protocols/decode.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { client } from './stage.ts';
+
+const bodies = createBodyReader({ maxBodyBytes: 1_000, bodyTimeoutMs: 1_000 }, createBodyBudget(1_000));
 
 function open(url: string, method = 'GET'): Exchange {
   const clock = createFakeClock({ nowMs: 7 });
   return createExchange(new Request(url, { method }), client(), {
     clock,
     exchanges: createExchanges('id', clock, () => undefined),
+    bodies,
+    telemetry: noTelemetry,
   });
 }
 
@@ -32,7 +38,10 @@ describe('an exchange as it begins', () => {
   test('has an id of its own', () => {
     const clock = createFakeClock();
     const exchanges = createExchanges('abc', clock, () => undefined);
-    const ids = Array.from({ length: 40 }, () => createExchange(new Request('http://a'), client(), { clock, exchanges }).id);
+    const ids = Array.from(
+      { length: 40 },
+      () => createExchange(new Request('http://a'), client(), { clock, exchanges, bodies, telemetry: noTelemetry }).id,
+    );
     expect(ids[0]).toBe('abc-0');
     expect(ids[39]).toBe('abc-13');
     expect(new Set(ids).size).toBe(40);
@@ -51,7 +60,7 @@ describe('how an exchange ends', () => {
     const clock = createFakeClock();
     const told: [string | undefined, number][] = [];
     const exchanges = createExchanges('id', clock, (one, endedMs) => told.push([one.outcome, endedMs]));
-    const exchange = createExchange(new Request('http://a'), client(), { clock, exchanges });
+    const exchange = createExchange(new Request('http://a'), client(), { clock, exchanges, bodies, telemetry: noTelemetry });
     expect(exchanges.open).toBe(1);
     await clock.advance(3);
     const response = new Response(null, { status });
@@ -63,7 +72,7 @@ describe('how an exchange ends', () => {
   test('what is known already stays', () => {
     const clock = createFakeClock();
     const exchanges = createExchanges('id', clock, () => undefined);
-    const exchange = createExchange(new Request('http://a'), client(), { clock, exchanges });
+    const exchange = createExchange(new Request('http://a'), client(), { clock, exchanges, bodies, telemetry: noTelemetry });
     exchange.outcome = 'abandoned';
     exchanges.close(exchange, new Response(null, { status: 499 }));
     expect(exchange.outcome).toBe('abandoned');

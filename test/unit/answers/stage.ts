@@ -5,11 +5,14 @@ import type { Leaving } from '../../../src/backends/send.ts';
 import { type CompiledPlan, compilePlan } from '../../../src/compile/compile.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import type { Exchange } from '../../../src/exchange.ts';
+import { type Exchange, noTelemetry } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
 import { createGateway, type Gateway } from '../../../src/gateway.ts';
+import { createSideCalls } from '../../../src/http/side-calls.ts';
 import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platform.ts';
+import { createBodyReader } from '../../../src/protocols/body-reader.ts';
 import { createBodyBudget } from '../../../src/protocols/decode.ts';
+import { createMemoryState } from '../../../src/state/memory.ts';
 import { createIdleWatch } from '../../../src/streams/idle.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { FakeHerd } from './fake-herd.ts';
@@ -90,18 +93,29 @@ const bufferedBytes = 1024 * 1024;
 
 export function planOf(
   yaml: string,
-  { env = {}, apiKey, adminToken, random = () => 0, runtime = 'node', refuses = () => undefined }: PlanOptions = {},
+  {
+    env = {},
+    apiKey,
+    adminToken,
+    random = () => 0,
+    runtime = 'node',
+    refuses = () => undefined,
+    clock = createFakeClock(),
+    send,
+  }: PlanOptions = {},
 ): CompiledPlan {
   const loaded = loadConfig(yaml, { name: 'test.yaml', env: (name) => env[name] });
   if (!loaded.ok) throw new Error(loaded.errors.map(({ path, message }) => `${path}: ${message}`).join('\n'));
   return compilePlan(loaded.config, {
-    platform: { runtime, refuses },
+    platform: { runtime, refuses, clock },
     apiKey,
     adminToken,
     allowAnonymous: false,
     allowedHosts: [],
     originPatterns: [],
     random,
+    state: createMemoryState(),
+    sideCalls: createSideCalls({ clock, send: send ?? (() => Promise.reject(new Error('no side call was expected'))) }),
   });
 }
 
@@ -110,17 +124,19 @@ export interface PlanOptions extends Pick<StageOptions, 'env' | 'random'> {
   readonly adminToken?: string | undefined;
   readonly runtime?: Platform['runtime'];
   readonly refuses?: Platform['refuses'];
+  readonly clock?: FakeClock;
+  readonly send?: Platform['send'];
 }
 
 export function createStage(yaml: string, options: StageOptions = {}): Stage {
   const { random = () => 0 } = options;
-  const plan = planOf(yaml, options);
   const clock = createFakeClock();
+  const world = createWorld(clock, options);
+  const plan = planOf(yaml, { ...options, clock, send: (request) => world.platform.send(request) });
   const herd = new FakeHerd(plan.upstreams);
   const budget = createBodyBudget(bufferedBytes);
   const told: Told[] = [];
   const leavings: Leaving[] = [];
-  const world = createWorld(clock, options);
   const { loadTimeoutMs, idleTimeoutMs } = plan.settings;
   const tools: AnswerTools & ExchangeScope = {
     platform: world.platform,
@@ -131,7 +147,8 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     isModelMissing,
     exchanges: createExchanges('x', clock, (exchange, endedMs) => told.push({ exchange, endedMs })),
     idle: createIdleWatch({ clock, sweepMs: 1_000, maxSilentMs: idleTimeoutMs }),
-    budget,
+    bodies: createBodyReader(plan.settings, budget),
+    telemetry: noTelemetry,
     limits: plan.settings,
     random,
     hasDemo: options.hasDemo ?? false,

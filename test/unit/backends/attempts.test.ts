@@ -9,7 +9,7 @@ import { candidate, createTries, endOf, type Sent, type Tries, target } from './
 
 function payloadOf(tries: Tries, body: object = { model: 'llama3.2', messages: [] }): Payload {
   const bytes = new TextEncoder().encode(JSON.stringify(body));
-  return { call: decodeCall(openaiChat, bytes, tries.exchange), bytes };
+  return { call: decodeCall(openaiChat, bytes, tries.exchange), bytes, isPlain: true };
 }
 
 const boxes = (...names: string[]): Candidate[] => names.map((name) => candidate(target(name)));
@@ -39,7 +39,12 @@ async function outcomeOf(tries: Tries, candidates: readonly Candidate[], payload
 }
 
 function describeResult(result: AttemptsResult): string {
-  const status = result.kind === 'answered' ? result.answered.response.status : result.refusal.status;
+  const status =
+    result.kind === 'answered'
+      ? result.answered.response.status
+      : result.kind === 'refused'
+        ? result.refusal.status
+        : result.response.status;
   return `${result.kind} ${result.candidate.target.upstream.name} ${status}`;
 }
 
@@ -288,7 +293,7 @@ describe('what is sent', () => {
     const refusal = new GatewayError('unsupported_parameter', 'not on a box');
     const given = (tries: Tries): Payload => {
       const { call, bytes } = payloadOf(tries);
-      return { call: call && { ...call, boxRefusal: refusal }, bytes };
+      return { call: call && { ...call, boxRefusal: refusal }, bytes, isPlain: true };
     };
     const tries = createTries();
     playing(tries, { b: 200 });
@@ -302,7 +307,7 @@ describe('what is sent', () => {
     const tries = createTries();
     playing(tries, { a: 200 });
     const bytes = new TextEncoder().encode('not json');
-    await outcomeOf(tries, hosts('a'), { call: undefined, bytes });
+    await outcomeOf(tries, hosts('a'), { call: undefined, bytes, isPlain: false });
     expect(tries.sent[0]?.request.body).toBe(bytes);
   });
 });

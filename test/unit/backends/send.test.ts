@@ -22,6 +22,8 @@ function start(tries: Tries, { kind = 'box', timeoutMs, authority }: Given = {})
     upstream: one,
     outgoing: { method: 'POST', path: '/api/chat', query: '?x=1', authority, headers: { 'x-a': '1' } },
     body: undefined,
+    protocol: undefined,
+    rewrites: undefined,
     timeoutMs,
   };
   const record: AttemptRecord = { upstream: one, startedMs: tries.clock.now(), status: undefined, error: undefined };

@@ -26,6 +26,8 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
     modelFor: (requested) => requested ?? rest.declares,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
     edits: [],
+    finalEdits: [],
+    translationFor: () => undefined,
     answerEdits: [],
     ...rest,
   };

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { ai, compileModelAliases, compileRouteTypes, modelDefaultOf, modelOverrideOf } from '../../../src/policies/ai.ts';
-import { bodyTextOf, fakeAttempt } from './fake-exchange.ts';
+import { bodyTextOf, fakeAttempt, fakeScope } from './fake-exchange.ts';
 
-const scope = { yamlPath: 'p', adminToken: undefined };
+const scope = fakeScope();
 
 function edited(options: unknown, body: string): string {
   const attempt = fakeAttempt({ body });
-  ai.onAttempt?.(ai.options.parse(options), scope)(attempt);
+  ai.onAttempt?.(ai.options.parse(options), scope)?.(attempt);
   return bodyTextOf(attempt);
 }
 
@@ -60,7 +60,7 @@ describe('ai.defaults and ai.overrides', () => {
 
   it('do nothing where there is no JSON body', () => {
     const attempt = fakeAttempt();
-    ai.onAttempt?.(ai.options.parse(options), scope)(attempt);
+    ai.onAttempt?.(ai.options.parse(options), scope)?.(attempt);
     expect(attempt.body).toBeUndefined();
   });
 

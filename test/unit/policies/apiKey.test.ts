@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type ApiKeyOptions, apiKey } from '../../../src/policies/apiKey.ts';
 import type { PolicyScope } from '../../../src/policies/policy.ts';
-import { ask, type FakeRequest, fakeAttempt } from './fake-exchange.ts';
+import { ask, type FakeRequest, fakeAttempt, fakeScope } from './fake-exchange.ts';
 
-const scope: PolicyScope = { yamlPath: 'binds[0].listeners[0].policies.apiKey', adminToken: undefined };
+const scope: PolicyScope = fakeScope({ yamlPath: 'binds[0].listeners[0].policies.apiKey' });
 
 /** SHA-256 of `sk-hash`, taken from agentgateway's own test run. */
 const hashOfSkHash = 'sha256:c6523aeb23002f7eabb946eb2853d95d213ce1859c85029b160050703ff6a3d1';
@@ -179,7 +179,7 @@ describe('apiKey location', () => {
     const { response, exchange } = await asked(options, { headers: { cookie } });
     expect(response.status).toBe(200);
     const attempt = { ...fakeAttempt({ outgoing: { cookie } }), exchange };
-    apiKey.onAttempt?.(parsed(options), scope)(attempt);
+    apiKey.onAttempt?.(parsed(options), scope)?.(attempt);
     expect(attempt.outgoing.headers.cookie).toBe('session=1; mykey=2');
     expect((await asked(options, { headers: { cookie: 'mykey=sk-good' } })).code).toBe('api_key_missing');
   });
@@ -187,7 +187,7 @@ describe('apiKey location', () => {
   it('leaves a query parameter that was not verified where it is', () => {
     const options = parsed({ keys, mode: 'permissive', location: { queryParameter: { name: 'k' } } });
     const attempt = fakeAttempt({ path: '/x?k=wrong' });
-    apiKey.onAttempt?.(options, scope)(attempt);
+    apiKey.onAttempt?.(options, scope)?.(attempt);
     expect(attempt.outgoing.query).toBe('?k=wrong');
   });
 });

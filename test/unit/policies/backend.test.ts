@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { readingWith } from '../../../src/fields/files.ts';
 import { backendAuth } from '../../../src/policies/backendAuth.ts';
 import { backendTLS, upstreamTlsOf } from '../../../src/policies/backendTLS.ts';
-import { type FakeRequest, fakeAttempt } from './fake-exchange.ts';
+import { type FakeRequest, fakeAttempt, fakeScope } from './fake-exchange.ts';
 
-const scope = { yamlPath: 'p', adminToken: undefined };
+const scope = fakeScope();
 const files = (path: string): string => {
   if (path === 'key.txt') return 'sk-file\n';
   if (path === 'two-lines.txt') return 'sk\nfile\n';
@@ -15,7 +15,7 @@ const files = (path: string): string => {
 function sent(options: unknown, request: FakeRequest & { outgoing?: Record<string, string> } = {}) {
   const parsed = readingWith(files, () => backendAuth.options.parse(options));
   const attempt = fakeAttempt(request);
-  backendAuth.onAttempt?.(parsed, scope)(attempt);
+  backendAuth.onAttempt?.(parsed, scope)?.(attempt);
   return attempt.outgoing;
 }
 

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { apiKey } from '../../../src/policies/apiKey.ts';
 import { cors } from '../../../src/policies/cors.ts';
-import type { PolicyScope } from '../../../src/policies/policy.ts';
-import { ask, type FakeRequest } from './fake-exchange.ts';
+import { ask, type FakeRequest, fakeScope } from './fake-exchange.ts';
 
-const scope: PolicyScope = { yamlPath: 'p', adminToken: undefined };
+const scope = fakeScope();
 
 function corsOf(options: unknown) {
   const middleware = cors.onRequest?.(cors.options.parse(options), scope);

@@ -1,8 +1,17 @@
 /** What policies see of the world, without a gateway around them. */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { gatewayErrorOf } from '../../../src/errors.ts';
-import type { Attempt, Exchange, GatewayEnv, Upstream } from '../../../src/exchange.ts';
+import {
+  type Attempt,
+  type BodyReader,
+  type Exchange,
+  type GatewayEnv,
+  noTelemetry,
+  type Upstream,
+} from '../../../src/exchange.ts';
 import { readObject } from '../../../src/json/read-object.ts';
+import type { PolicyScope } from '../../../src/policies/policy.ts';
+import { createMemoryState } from '../../../src/state/memory.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
 export interface FakeRequest {
@@ -18,16 +27,25 @@ export interface FakeRequest {
   /** What the clock says by now. Default: `startedMs`. */
   readonly nowMs?: number;
   readonly matchedPrefix?: string;
+  /** The request's body; then the method is POST unless said otherwise. */
+  readonly body?: string;
 }
 
 /** An exchange as the gateway opens one: from a loopback client to localhost unless said otherwise. */
 export function fakeExchange(fake: FakeRequest = {}): Exchange {
-  const { method = 'GET', path = '/v1/models', host = 'localhost:3000', address = '127.0.0.1', startedMs = 0 } = fake;
+  const {
+    method = fake.body === undefined ? 'GET' : 'POST',
+    path = '/v1/models',
+    host = 'localhost:3000',
+    address = '127.0.0.1',
+    startedMs = 0,
+  } = fake;
   const [pathOnly = '', query] = path.split('?');
   const headers = host === '' ? { ...fake.headers } : { host, ...fake.headers };
+  const request = new Request('http://localhost/', { method, headers, ...(fake.body === undefined ? {} : { body: fake.body }) });
   return {
     id: 'test-0',
-    request: new Request('http://localhost/', { method, headers }),
+    request,
     peer: { port: 3000, address: () => address ?? undefined, onGone: () => undefined, waitUntil: () => undefined },
     clock: createFakeClock({ nowMs: fake.nowMs ?? startedMs }),
     startedMs,
@@ -35,15 +53,26 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     path: pathOnly,
     query: query === undefined ? '' : `?${query}`,
     host: host.toLowerCase().replace(/:\d+$/, ''),
+    headers: request.headers,
+    bodies: fakeBodies,
+    heldBody: undefined,
     listenerName: '',
     gatewayName: '',
     routeName: '',
     matchedPrefix: fake.matchedPrefix,
     protocol: undefined,
     identity: undefined,
+    claims: undefined,
+    metadata: undefined,
     consumedHeaders: new Set(),
     deadlineMs: undefined,
     retry: undefined,
+    answerHeaders: undefined,
+    answerIsRead: false,
+    endings: undefined,
+    telemetry: noTelemetry,
+    trace: undefined,
+    call: undefined,
     attempts: [],
     warnings: [],
     isRelayed: false,
@@ -54,6 +83,38 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     firstByteMs: undefined,
     outcome: undefined,
     error: undefined,
+  };
+}
+
+const fakeBodies: BodyReader = {
+  async read(exchange) {
+    exchange.heldBody ??= new Uint8Array(await exchange.request.arrayBuffer());
+    return exchange.heldBody;
+  },
+  readAsSent: (exchange) => fakeBodies.read(exchange),
+  replace(exchange, bytes) {
+    exchange.heldBody = bytes;
+  },
+  release(exchange) {
+    exchange.heldBody = undefined;
+  },
+};
+
+/** What a policy's factory is given; a side call or a server that a test did not hand in is a mistake. */
+export function fakeScope(given: Partial<PolicyScope> = {}): PolicyScope {
+  return {
+    yamlPath: 'p',
+    stateKey: 'p',
+    adminToken: undefined,
+    state: createMemoryState(),
+    clock: createFakeClock(),
+    runtime: 'node',
+    sideCalls: { call: () => Promise.reject(new Error('no side call was expected')) },
+    serverOf: () => {
+      throw new Error('no server was expected');
+    },
+    warn: () => undefined,
+    ...given,
   };
 }
 
@@ -111,6 +172,8 @@ export function fakeAttempt(
       headers: { ...fake.outgoing },
     },
     body: fake.body === undefined ? undefined : readObject(new TextEncoder().encode(fake.body)).draft(),
+    protocol: undefined,
+    rewrites: undefined,
     timeoutMs: undefined,
   };
 }

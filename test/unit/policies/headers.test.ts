@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Outgoing } from '../../../src/exchange.ts';
 import { requestHeaderModifier } from '../../../src/policies/requestHeaderModifier.ts';
-import { responseEditOf, responseHeaderModifier } from '../../../src/policies/responseHeaderModifier.ts';
-import { ask, fakeAttempt } from './fake-exchange.ts';
+import { responseHeaderModifier } from '../../../src/policies/responseHeaderModifier.ts';
+import { ask, fakeAttempt, fakeExchange, fakeScope } from './fake-exchange.ts';
 
-const scope = { yamlPath: 'p', adminToken: undefined };
+const scope = fakeScope();
 
 function edited(options: unknown, headers: Record<string, string>): Outgoing {
   const attempt = fakeAttempt({ outgoing: headers });
-  requestHeaderModifier.onAttempt?.(requestHeaderModifier.options.parse(options), scope)(attempt);
+  requestHeaderModifier.onAttempt?.(requestHeaderModifier.options.parse(options), scope)?.(attempt);
   return attempt.outgoing;
 }
 
@@ -81,9 +81,10 @@ describe('responseHeaderModifier', () => {
     expect(response.headers.get('x-radd')).toBe('r1');
   });
 
-  it('is there as an edit alone', () => {
+  it("edits a backend's own answers", () => {
     const headers = new Headers({ 'x-upstream-port': '1' });
-    responseEditOf(responseHeaderModifier.options.parse(options))(headers);
+    const edit = responseHeaderModifier.onBackendAnswer?.(responseHeaderModifier.options.parse(options), scope);
+    edit?.(fakeExchange(), { status: 200, headers });
     expect(headers.has('x-upstream-port')).toBe(false);
   });
 });

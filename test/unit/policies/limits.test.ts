@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { retry } from '../../../src/policies/retry.ts';
 import { timeout } from '../../../src/policies/timeout.ts';
-import { ask, fakeAttempt } from './fake-exchange.ts';
+import { ask, fakeAttempt, fakeScope } from './fake-exchange.ts';
 
-const scope = { yamlPath: 'p', adminToken: undefined };
+const scope = fakeScope();
 
 describe('timeout', () => {
   const made = (options: unknown) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cors } from '../../../src/policies/cors.ts';
 import { createLocalGuard, type LocalGuardOptions } from '../../../src/policies/localOnly.ts';
-import { ask, type FakeRequest } from './fake-exchange.ts';
+import { ask, type FakeRequest, fakeScope } from './fake-exchange.ts';
 
 function asked(request: FakeRequest, options: Partial<LocalGuardOptions> = {}, answer?: () => Response) {
   return ask(createLocalGuard({ allowAnonymous: false, allowedHosts: [], originPatterns: [], ...options }), request, answer);
@@ -277,7 +277,7 @@ describe('CORS as Ollama answers it', () => {
     const allowOrigins = ['https://*.corp.example'];
     const guard = createLocalGuard({ allowAnonymous: false, allowedHosts: [], originPatterns: [], corsOrigins: allowOrigins });
     const options = cors.options.parse({ allowOrigins, allowMethods: ['GET'] });
-    const policy = cors.onRequest?.(options, { yamlPath: 'p', adminToken: undefined });
+    const policy = cors.onRequest?.(options, fakeScope());
     if (policy === undefined) throw new Error('no middleware');
     const { response } = await ask([guard, policy], preflight('https://x.corp.example'));
     expect(response.status).toBe(200);

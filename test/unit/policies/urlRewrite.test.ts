@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Outgoing } from '../../../src/exchange.ts';
 import { pathRewriteOf, type UrlRewriteOptions, urlRewrite } from '../../../src/policies/urlRewrite.ts';
-import { type FakeRequest, fakeAttempt } from './fake-exchange.ts';
+import { type FakeRequest, fakeAttempt, fakeScope } from './fake-exchange.ts';
 
-const scope = { yamlPath: 'routes[0].policies.urlRewrite', adminToken: undefined };
+const scope = fakeScope({ yamlPath: 'routes[0].policies.urlRewrite' });
 
 function rewritten(options: unknown, request: FakeRequest): Outgoing {
   const attempt = fakeAttempt(request);
-  urlRewrite.onAttempt?.(urlRewrite.options.parse(options), scope)(attempt);
+  urlRewrite.onAttempt?.(urlRewrite.options.parse(options), scope)?.(attempt);
   return attempt.outgoing;
 }
 
