@@ -4,6 +4,7 @@
  */
 
 import type { YamlPath } from './diagnostic.ts';
+import { type ForeignKind, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
@@ -53,26 +54,35 @@ function words(text: string): readonly string[] {
   return text.split(' ');
 }
 
-export const notSupported = 'known to agentgateway, not supported yet';
+/** Why a key of agentgateway's cannot stand somewhere, and what `--ignore-unsupported` may do about it. */
+export interface Refusal {
+  readonly message: string;
+  /** Undefined: a mistake in the file, which nothing may pass over. */
+  readonly kind: ForeignKind | undefined;
+}
 
-/** Why a key of agentgateway's cannot stand at this path, or undefined when the key means nothing there to agentgateway either. */
-export function refusalOf(path: YamlPath, key: string): string | undefined {
-  if (tableAt(path)?.includes(key)) return notSupported;
+/** Undefined when the key means nothing there to agentgateway either. */
+export function refusalOf(path: YamlPath, key: string): Refusal | undefined {
+  const found = tableAt(path);
+  if (found?.keys.includes(key) === true) return reasonFor(found.place, key);
   const last = path.at(-1);
   if (last === 'provider' && presetNames.some((name) => name === key)) {
-    return 'a provider of llm.models; here write openAI, with the address in hostOverride';
+    const message = 'a provider of llm.models; here write openAI, with the address in hostOverride';
+    return { message, kind: undefined };
   }
   const places = last === 'policies' ? placesOf(key) : undefined;
-  return places === undefined ? undefined : `this policy cannot stand here; it may stand on a ${places.join(' or a ')}`;
+  if (places === undefined) return undefined;
+  return { message: `this policy cannot stand here; it may stand on a ${places.join(' or a ')}`, kind: undefined };
 }
 
 /** The entry for the longest end of the path that the table has. */
-function tableAt(path: YamlPath): readonly string[] | undefined {
+function tableAt(path: YamlPath): { readonly place: string; readonly keys: readonly string[] } | undefined {
   const steps = patternOf(path);
   for (let start = 0; start <= steps.length; start++) {
-    const entry = table[steps.slice(start).join('.')];
+    const place = steps.slice(start).join('.');
+    const keys = table[place];
     // The empty key is the root alone, not the end of every path.
-    if (entry !== undefined && (start < steps.length || steps.length === 0)) return entry;
+    if (keys !== undefined && (start < steps.length || steps.length === 0)) return { place, keys };
   }
   return undefined;
 }

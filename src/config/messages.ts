@@ -1,6 +1,7 @@
 /** zod's issues in plain words. */
 import type * as z from 'zod';
 import { nearestOf, type YamlPath } from './diagnostic.ts';
+import type { ForeignKind } from './foreign-keys.ts';
 import { refusalOf } from './known-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { keysAt } from './schema-walk.ts';
@@ -52,6 +53,8 @@ export interface Finding {
   readonly about: 'key' | 'value';
   /** True: the key means something, only not here or not yet. */
   readonly isRefused?: boolean;
+  /** What the key is to agentgateway, where `--ignore-unsupported` may pass over it. */
+  readonly foreign?: ForeignKind | undefined;
   /** A key that was probably meant where an unknown one stands. */
   readonly meant?: string | undefined;
   /** True when a text was expected. */
@@ -143,7 +146,8 @@ function withState(message: string, value: unknown): string {
 function unknownKey(root: z.core.$ZodType, path: YamlPath, key: string): Finding {
   const whole = [...path, key];
   const refusal = refusalOf(path, key);
-  if (refusal !== undefined) return { path: whole, message: refusal, about: 'key', isRefused: true };
+  if (refusal !== undefined)
+    return { path: whole, message: refusal.message, about: 'key', isRefused: true, foreign: refusal.kind };
   const known = keysAt(root, path);
   if (known.includes('policies') && placesOf(key) !== undefined) {
     return { path: whole, message: 'this is a policy; it stands below "policies"', about: 'key', isRefused: true };
