@@ -4,6 +4,7 @@ import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import { addWarning, type Call, type Exchange, type Outcome, type Protocol, type Upstream } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
+import { contentLengthOf } from '../http/hop-headers.ts';
 import type { Tap } from '../platform.ts';
 import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
 import type { AnswerTools } from './tools.ts';
@@ -117,14 +118,9 @@ function createTap(
     });
   }
   if (protocol !== undefined && type.startsWith('application/json')) {
-    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: lengthOf(headers), onFirstByte, onBytes, onEnd });
+    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: contentLengthOf(headers), onFirstByte, onBytes, onEnd });
   }
   return createPlainTap({ onFirstByte, onBytes, onEnd });
-}
-
-function lengthOf(headers: Headers): number | undefined {
-  const length = headers.get('content-length');
-  return length === null ? undefined : Number(length);
 }
 
 function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {

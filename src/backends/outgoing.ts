@@ -1,20 +1,9 @@
 /** The request that leaves for an upstream, before policies edit it. */
 import type { Exchange, Outgoing } from '../exchange.ts';
+import { connectionNames, hopByHopHeaders } from '../http/hop-headers.ts';
 
-/** Concern one connection only (RFC 9110 §7.6.1), plus the length that the new body decides and codings that were undone. */
-const neverForwarded = new Set([
-  'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'expect',
-]);
+/** What concerns one connection only, plus the length that the new body decides. */
+const neverForwarded: ReadonlySet<string> = new Set([...hopByHopHeaders, 'host', 'content-length', 'expect']);
 
 /**
  * Ollama refuses foreign origins, ignores forwarding headers, and hands every client header on to ollama.com for cloud models
@@ -59,8 +48,7 @@ export interface OutgoingOptions {
 export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Outgoing {
   const incoming = exchange.headers;
   const headers: Record<string, string> = {};
-  const named = incoming.get('connection');
-  const dropped = named === null || named === 'keep-alive' ? undefined : new Set(named.toLowerCase().split(/\s*,\s*/));
+  const dropped = connectionNames(incoming.get('connection'));
   incoming.forEach((value, name) => {
     if (neverForwarded.has(name) || dropped?.has(name) || exchange.consumedHeaders.has(name)) return;
     if (options.isBox && (neverToBoxes.has(name) || isPrefixed(name))) return;

@@ -1,8 +1,8 @@
 /** One answer of an upstream as undici's dispatcher hands it over: held until somebody takes it, then passed on chunk by chunk. */
 import type { Dispatcher } from 'undici';
 import type { GatewayError } from '../errors.ts';
+import { staysBehind } from '../http/hop-headers.ts';
 import type { UpstreamBody, UpstreamRequest, UpstreamResponse } from '../platform.ts';
-import { staysBehind } from './hop-headers.ts';
 import { networkErrorOf } from './network-errors.ts';
 import { concat, tooLong } from './web-body.ts';
 

@@ -1,8 +1,8 @@
 /** What Bun, Deno and Workers have in common: `fetch` towards the boxes, web streams towards the clients. */
 import { GatewayError } from '../errors.ts';
+import { contentLengthOf, endToEndHeaders } from '../http/hop-headers.ts';
 import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts';
 import { systemClock } from './clock.ts';
-import { contentLengthOf, endToEndHeaders } from './hop-headers.ts';
 import { networkErrorOf } from './network-errors.ts';
 import { WebBody } from './web-body.ts';
 import { respondWeb } from './web-respond.ts';

@@ -1,6 +1,7 @@
 /** Reading request bodies: never more than the limit, never longer than the time allowed, never more at once than the process can hold. */
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { contentLengthOf } from '../http/hop-headers.ts';
 import { joinBytes } from '../json/splice.ts';
 import { bodyTooLarge, inflate } from './inflate.ts';
 
@@ -43,8 +44,7 @@ const directBytes = 1024 * 1024;
  */
 export function readBody(source: BodySource, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
   const { request } = source;
-  const announced = request.headers.get('content-length');
-  const length = announced === null ? undefined : Number(announced);
+  const length = contentLengthOf(request.headers);
   if (length !== undefined && length > limits.maxBodyBytes) return Promise.reject(bodyTooLarge(limits.maxBodyBytes));
   // Asked before `body`: on Node a look at that property alone makes a web stream, which costs more than reading.
   if (length !== undefined && length <= directBytes) return readDirectly(source, length, limits, budget);

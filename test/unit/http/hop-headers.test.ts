@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contentLengthOf, endToEndHeaders, staysBehind } from '../../../src/entry/hop-headers.ts';
+import { connectionNames, contentLengthOf, endToEndHeaders, staysBehind } from '../../../src/http/hop-headers.ts';
 
 describe('endToEndHeaders', () => {
   it('leaves behind what belongs to the connection and what Connection names', () => {
@@ -34,6 +34,16 @@ describe('staysBehind', () => {
     expect(staysBehind('x-hop', 'close, X-Hop')).toBe(true);
     expect(staysBehind('x-hop', 'close')).toBe(false);
     expect(staysBehind('content-type', 'keep-alive, x-hop')).toBe(false);
+  });
+});
+
+describe('connectionNames', () => {
+  it.each([[null], [undefined], ['close'], ['keep-alive']])('%s names nothing', (value) => {
+    expect(connectionNames(value)).toBeUndefined();
+  });
+
+  it('reads the list whatever its letters and spaces', () => {
+    expect([...(connectionNames('Keep-Alive , X-Hop,x-Other') ?? [])]).toEqual(['keep-alive', 'x-hop', 'x-other']);
   });
 });
 
