@@ -51,11 +51,13 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
 
   const walkRoute = (c: Context<GatewayEnv>, listener: ListenerPlan): Response | Promise<Response> => {
     const exchange = c.env;
-    const match = listener.routes.match(exchange);
+    let match = listener.routes.match(exchange);
+    while (match?.route.children !== undefined) match = match.route.children.routes.match(exchange);
     if (match === undefined) throw new GatewayError('route_not_found', 'route not found');
-    exchange.routeName = match.route.name;
+    const { route } = match;
+    exchange.routeName = route.name;
     exchange.matchedPrefix = match.prefix;
-    return runOnion(match.route.policies, c, () => answerBackend(exchange, match.route.backend, tools));
+    return runOnion(route.policies, c, () => answerBackend(exchange, route.backend, tools));
   };
 
   const app = new Hono<GatewayEnv>({ strict: true });

@@ -21,6 +21,8 @@ export function answerBackend(exchange: Exchange, backend: Backend, tools: Answe
       return answerBackend(exchange, choose(backend.choices, tools.random), tools);
     case 'none':
       throw new GatewayError('no_backends', 'no valid backends');
+    case 'broken':
+      throw new GatewayError(backend.code, backend.message);
   }
 }
 

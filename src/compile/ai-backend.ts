@@ -2,6 +2,7 @@
 import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
 import type { AiConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
+import { type AttachedPolicies, mergeOptions } from './attached.ts';
 import { aiOptionsOf, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
 import { compilePathRewrite, createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
 import { PlanError, type Upstreams } from './upstreams.ts';
@@ -11,6 +12,7 @@ export interface BackendScope {
   readonly upstreams: Upstreams;
   readonly surroundings: PolicySurroundings;
   readonly openPaths: ReadonlySet<string>;
+  readonly attached: AttachedPolicies;
 }
 
 /** What a route ends in. `outer`: the listener's layer of policies and the route's. */
@@ -53,8 +55,11 @@ function compileOne(
       const named = scope.config.backends[index];
       if (named === undefined) throw new PlanError(`${yamlPath}.backend: there is no backend named "${target.name}"`);
       // The reference's own policies are nearer to the route than those of what it names; the latter are the innermost.
-      return compileOne(named, weight, layers, `backends[${index}]`, scope);
+      const policies = mergeOptions(scope.attached.forBackend(named.name), named.policies);
+      return compileOne({ target: named.target, policies }, weight, layers, `backends[${index}]`, scope);
     }
+    case 'routeGroup':
+      throw new PlanError(`${yamlPath}.routeGroup: a routeGroup stands alone; give other backends routes of their own in it`);
   }
 }
 

@@ -10,10 +10,12 @@ import { createHostTable } from '../routes/hostnames.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import type { State } from '../state/state.ts';
 import type { BackendScope } from './ai-backend.ts';
+import { createAttachedPolicies, mergeOptions } from './attached.ts';
+import { type BindWanted, type ListenerWanted, listenersWanted } from './listeners.ts';
 import { compileLlm } from './llm.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
-import { middlewaresOf, type PolicyLayer } from './policy-stack.ts';
-import { compileRoutes, type RouteScope, type RouteWanted } from './routes.ts';
+import { middlewaresOf } from './policy-stack.ts';
+import { compileRoutes, type RouteScope } from './routes.ts';
 import { createServers } from './servers.ts';
 import { settingsOf } from './settings.ts';
 import { createUpstreams } from './upstreams.ts';
@@ -37,27 +39,10 @@ export interface CompiledPlan extends Plan {
   headersFor(upstream: Upstream): Readonly<Record<string, string>>;
 }
 
-interface ListenerWanted {
-  readonly name: string;
-  readonly gatewayName: string;
-  readonly hostname: string;
-  readonly layer: PolicyLayer;
-  readonly routes: RouteWanted[];
-  /** Beside its routes, a listener may serve the models of `llm`. */
-  servesLlm: boolean;
-}
-
-interface BindWanted {
-  readonly port: number;
-  readonly listeners: readonly ListenerWanted[];
-}
-
-/** agentgateway's port for an `llm` section that says nothing else. */
-const llmPort = 4000;
-
 /** Throws PlanError where the runtime cannot do what the configuration asks for. */
 export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   const warnings: string[] = [];
+  const attached = createAttachedPolicies(config.policies);
   const upstreams = createUpstreams(scope.platform.refuses);
   const backendScope: BackendScope = {
     config,
@@ -71,9 +56,10 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       serverOf: createServers(config, scope.platform.refuses),
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
     },
+    attached,
     openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
   };
-  const wanted = [...bindsWanted(config), ...gatewaysWanted(config), ...llmWanted(config)];
+  const wanted: readonly BindWanted[] = listenersWanted(config, attached);
   const llmOf = ({ servesLlm, layer }: ListenerWanted): Backend | undefined =>
     config.llm === undefined || !servesLlm
       ? undefined
@@ -106,9 +92,12 @@ interface ListenerScope extends Omit<RouteScope, 'listener'> {
   readonly llm: Backend | undefined;
 }
 
-function compileListener({ name, gatewayName, hostname, layer, routes }: ListenerWanted, scope: ListenerScope): ListenerPlan {
+function compileListener(
+  { name, gatewayName, hostname, layer, routes, routePolicies }: ListenerWanted,
+  scope: ListenerScope,
+): ListenerPlan {
   const routeScope: RouteScope = { ...scope, listener: layer };
-  const entries = [...compileRoutes(routes, routeScope), ...llmEntries(routeScope, scope.llm)];
+  const entries = [...compileRoutes(routes, routeScope), ...llmEntries(routeScope, scope.llm, routePolicies)];
   const policies: readonly MiddlewareHandler<GatewayEnv>[] = middlewaresOf([layer], scope.surroundings);
   return {
     name,
@@ -121,12 +110,17 @@ function compileListener({ name, gatewayName, hostname, layer, routes }: Listene
 }
 
 /** The models of `llm` are one more route, for every path that no other route takes. */
-function llmEntries(scope: RouteScope, backend: Backend | undefined): readonly RouteEntry<RoutePlan>[] {
+function llmEntries(
+  scope: RouteScope,
+  backend: Backend | undefined,
+  routePolicies: PolicyOptions,
+): readonly RouteEntry<RoutePlan>[] {
   if (backend === undefined) return [];
   const route: RouteConfig = {
     hostnames: [],
     matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [], method: undefined }],
-    policies: scope.config.llm?.policies ?? {},
+    policies: mergeOptions(routePolicies, scope.config.llm?.policies ?? {}),
+    namespace: 'default',
     backends: [],
     name: undefined,
   };
@@ -149,85 +143,4 @@ function strictKey(options: PolicyOptions, key: string): PolicyOptions {
   const given = options.apiKey as ApiKeyOptions | undefined;
   const added = apiKey.options.parse({ keys: [{ key, metadata: { name: 'CORRAL_API_KEY' } }] });
   return { apiKey: given === undefined ? added : { ...given, mode: 'strict', keys: [...given.keys, ...added.keys] } };
-}
-
-function bindsWanted(config: Config): BindWanted[] {
-  return config.binds.map(({ port, listeners }, bindIndex) => ({
-    port,
-    listeners: listeners.map((listener, index) => {
-      const yamlPath = `binds[${bindIndex}].listeners[${index}]`;
-      return {
-        name: listener.name ?? `listener${index}`,
-        gatewayName: `bind/${port}`,
-        hostname: listener.hostname,
-        layer: {
-          options: listener.policies,
-          place: 'listener' as const,
-          yamlPath: `${yamlPath}.policies`,
-          stateKey: `bind/${port}/${listener.name ?? `listener${index}`}`,
-        },
-        routes: listener.routes.map((route, routeIndex) => routeWanted(route, `${yamlPath}.routes[${routeIndex}]`, routeIndex)),
-        servesLlm: false,
-      };
-    }),
-  }));
-}
-
-function routeWanted(config: RouteConfig, yamlPath: string, index: number): RouteWanted {
-  return { config, yamlPath, name: config.name ?? `route${index}` };
-}
-
-function gatewaysWanted(config: Config): BindWanted[] {
-  const servesDefault = config.llm?.port === undefined && config.llm?.gateways.length === 0;
-  return Object.entries(config.gateways).map(([gatewayName, gateway]) => {
-    const yamlPath = `gateways.${gatewayName}`;
-    const own =
-      gateway.listeners.length > 0
-        ? gateway.listeners.map((listener, index) => ({ ...listener, yamlPath: `${yamlPath}.listeners[${index}]`, index }))
-        : [{ name: undefined, hostname: '*', policies: gateway.policies, yamlPath, index: 0 }];
-    return {
-      port: gateway.port,
-      listeners: own.map(({ name, hostname, policies, yamlPath: place, index }) => {
-        const listenerName = name ?? `listener${index}`;
-        const isAttached = (names: readonly string[]) =>
-          names.length === 0
-            ? gatewayName === 'default'
-            : names.some((one) => one === gatewayName || one === `${gatewayName}/${listenerName}`);
-        return {
-          name: listenerName,
-          gatewayName,
-          hostname,
-          layer: { options: policies, place: 'listener' as const, yamlPath: place, stateKey: `${gatewayName}/${listenerName}` },
-          routes: config.routes.flatMap((route, routeIndex) =>
-            isAttached(route.gateways) ? [routeWanted(route, `routes[${routeIndex}]`, routeIndex)] : [],
-          ),
-          servesLlm:
-            config.llm !== undefined &&
-            (servesDefault ? gatewayName === 'default' : isAttached(config.llm.gateways) && config.llm.gateways.length > 0),
-        };
-      }),
-    };
-  });
-}
-
-/** `llm` on a port of its own, when no gateway serves it. Its policies stand on that listener. */
-function llmWanted(config: Config): BindWanted[] {
-  const { llm } = config;
-  if (llm === undefined || llm.gateways.length > 0 || (llm.port === undefined && config.gateways.default !== undefined))
-    return [];
-  return [
-    {
-      port: llm.port ?? llmPort,
-      listeners: [
-        {
-          name: 'llm',
-          gatewayName: 'llm',
-          hostname: '*',
-          layer: { options: {}, place: 'listener', yamlPath: 'llm', stateKey: 'llm' },
-          routes: [],
-          servesLlm: true,
-        },
-      ],
-    },
-  ];
 }

@@ -42,6 +42,13 @@ export interface RoutePlan {
   readonly policies: readonly MiddlewareHandler<GatewayEnv>[];
   readonly backend: Backend;
   readonly isProtected: boolean;
+  /** The route hands over to these, which match on the whole path again; it does nothing else itself. */
+  readonly children?: RouteChildren | undefined;
+}
+
+export interface RouteChildren {
+  readonly routes: RouteTable<RoutePlan>;
+  readonly entries: readonly RouteEntry<RoutePlan>[];
 }
 
 export interface PlanSettings {

@@ -1,14 +1,16 @@
 /** Routes: their rules, policies and backends; equal ones become one (design decision 2). */
 import type { MiddlewareHandler } from 'hono';
 import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { GatewayEnv } from '../exchange.ts';
 import { matchesText, type StringMatch } from '../fields/string-match.ts';
 import { apiKey } from '../policies/apiKey.ts';
 import type { CorsOptions } from '../policies/cors.ts';
 import { createLocalGuard } from '../policies/localOnly.ts';
 import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
-import type { RouteEntry } from '../routes/table.ts';
+import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import { type BackendScope, compileBackends, mergeAiBackends } from './ai-backend.ts';
+import { mergeOptions } from './attached.ts';
 import type { RoutePlan } from './plan.ts';
 import { isProtectedBy, middlewaresOf, named, type PolicyLayer, requestPoliciesOf } from './policy-stack.ts';
 
@@ -28,8 +30,12 @@ export interface RouteWanted {
   readonly yamlPath: string;
 }
 
-export function compileRoutes(wanted: readonly RouteWanted[], scope: RouteScope): readonly RouteEntry<RoutePlan>[] {
-  return groupEqual(wanted, scope).map((members) => compileGroup(members, scope));
+export function compileRoutes(
+  wanted: readonly RouteWanted[],
+  scope: RouteScope,
+  path: readonly string[] = [],
+): readonly RouteEntry<RoutePlan>[] {
+  return groupEqual(wanted, scope).map((members) => compileGroup(members, scope, path));
 }
 
 /** Routes that match the same requests, in file order. Those that may not be one are shadowed, and that is said. */
@@ -65,6 +71,52 @@ function mayJoin(group: readonly RouteWanted[], route: RouteWanted, scope: Route
   return false;
 }
 
+/** The group of routes that a route hands over to, if it does. */
+function delegatedTo({ config: { backends } }: RouteWanted): string | undefined {
+  const [only] = backends;
+  return backends.length === 1 && only?.target.kind === 'routeGroup' ? only.target.name : undefined;
+}
+
+/** Their policies over the parent's; `path` are the groups on the way here, so that a circle is noticed. */
+function compileChildren(parent: RouteWanted, group: string, scope: RouteScope, path: readonly string[]): RoutePlan {
+  const { name } = parent;
+  const broken = (code: ErrorCode, message: string): RoutePlan => ({
+    ...compileGroup([{ ...parent, config: { ...parent.config, backends: [] } }], scope, path).route,
+    backend: { kind: 'broken', code, message },
+  });
+  if (path.includes(group)) {
+    scope.surroundings.warn(
+      parent.yamlPath,
+      `the route groups ${[...path, group].join(' → ')} form a circle: its requests get 500`,
+    );
+    return broken('delegation_cycle', 'route delegation cycle detected');
+  }
+  const index = scope.config.routeGroups.findIndex((one) => one.name === group);
+  const routes = scope.config.routeGroups[index]?.routes;
+  if (routes === undefined) {
+    scope.surroundings.warn(parent.yamlPath, `there is no route group named "${group}": its requests get 404`);
+    return broken('route_not_found', 'route not found');
+  }
+  const entries = compileRoutes(
+    routes.map((config, position) => ({
+      config: { ...config, policies: mergeOptions(parent.config.policies, policiesOf(config, position, scope)) },
+      name: config.name ?? `route${position}`,
+      yamlPath: `routeGroups[${index}].routes[${position}]`,
+    })),
+    scope,
+    [...path, group],
+  );
+  const children = { routes: createRouteTable(entries), entries };
+  const isProtected = entries.every(({ route }) => route.isProtected);
+  return { name, policies: [], backend: { kind: 'none' }, isProtected, children };
+}
+
+/** A route's own policies, over those that are attached to it by name. */
+export function policiesOf(config: RouteConfig, position: number, { attached }: Pick<BackendScope, 'attached'>): PolicyOptions {
+  const name = config.name ?? `route${position}`;
+  return mergeOptions(attached.forRoute({ ...config, name }), config.policies);
+}
+
 function endsInAi({ config }: RouteWanted, scope: RouteScope): boolean {
   return (
     config.backends.length > 0 &&
@@ -75,9 +127,12 @@ function endsInAi({ config }: RouteWanted, scope: RouteScope): boolean {
   );
 }
 
-function compileGroup(members: readonly RouteWanted[], scope: RouteScope): RouteEntry<RoutePlan> {
+function compileGroup(members: readonly RouteWanted[], scope: RouteScope, path: readonly string[]): RouteEntry<RoutePlan> {
   const [first] = members;
   if (first === undefined) throw new Error('a group has a first member');
+  const place = { hostnames: hostnamesOf(first.config), rules: first.config.matches.map(ruleOf) };
+  const group = delegatedTo(first);
+  if (group !== undefined) return { ...place, route: compileChildren(first, group, scope, path) };
   const layer = routeLayer(first, scope);
   const isProtected = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
   const compiled = members.map((member) =>
@@ -96,8 +151,7 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope): Route
       backend,
       isProtected,
     },
-    hostnames: hostnamesOf(first.config),
-    rules: first.config.matches.map(ruleOf),
+    ...place,
   };
 }
 

@@ -85,7 +85,9 @@ export type BackendTarget =
   | { readonly kind: 'host'; readonly host: HostPort }
   | { readonly kind: 'ai'; readonly ai: AiConfig }
   /** Names an entry of the top-level `backends`. */
-  | { readonly kind: 'reference'; readonly name: string };
+  | { readonly kind: 'reference'; readonly name: string }
+  /** Names an entry of the top-level `routeGroups`: its routes go on from here. */
+  | { readonly kind: 'routeGroup'; readonly name: string };
 
 const targetShape = {
   host: hostPortField
@@ -108,12 +110,15 @@ export const routeBackendField = z
       ),
     ...targetShape,
     backend: nameField.optional().describe('Name of an entry of the top-level `backends`.'),
+    routeGroup: nameField
+      .optional()
+      .describe('Name of an entry of the top-level `routeGroups`, whose routes choose further. Stands alone.'),
     policies: policiesField('backend').describe('Policies for requests to this backend.'),
   })
-  .meta({ id: 'backend', description: 'Exactly one of `host`, `ai` and `backend`.' })
-  .transform(({ weight, host, ai, backend, policies }, context) => {
-    const targets = targetsOf({ host, ai, backend });
-    if (targets.length !== 1) context.addIssue('expected exactly one of: host, ai, backend');
+  .meta({ id: 'backend', description: 'Exactly one of `host`, `ai`, `backend` and `routeGroup`.' })
+  .transform(({ weight, host, ai, backend, routeGroup, policies }, context) => {
+    const targets = targetsOf({ host, ai, backend, routeGroup });
+    if (targets.length !== 1) context.addIssue('expected exactly one of: host, ai, backend, routeGroup');
     return { weight, target: targets[0] ?? z.NEVER, policies };
   });
 
@@ -126,7 +131,7 @@ export const namedBackendField = z
   })
   .meta({ id: 'namedBackend', description: 'Exactly one of `host` and `ai`.' })
   .transform(({ name, host, ai, policies }, context) => {
-    const targets = targetsOf({ host, ai, backend: undefined });
+    const targets = targetsOf({ host, ai, backend: undefined, routeGroup: undefined });
     if (targets.length !== 1) context.addIssue('expected exactly one of: host, ai');
     return { name, target: targets[0] ?? z.NEVER, policies };
   });
@@ -135,14 +140,16 @@ interface GivenTargets {
   readonly host: HostPort | undefined;
   readonly ai: AiConfig | undefined;
   readonly backend: string | undefined;
+  readonly routeGroup: string | undefined;
 }
 
-function targetsOf({ host, ai, backend }: GivenTargets): BackendTarget[] {
+function targetsOf({ host, ai, backend, routeGroup }: GivenTargets): BackendTarget[] {
   const targets: BackendTarget[] = [];
   if (host !== undefined) targets.push({ kind: 'host', host });
   if (ai !== undefined) targets.push({ kind: 'ai', ai });
   // agentgateway's own configurations also write the name with a slash in front.
   if (backend !== undefined) targets.push({ kind: 'reference', name: backend.replace(/^\//, '') });
+  if (routeGroup !== undefined) targets.push({ kind: 'routeGroup', name: routeGroup });
   return targets;
 }
 

@@ -100,6 +100,11 @@ function checkAttachments(whole: Keys, report: CheckReport): void {
 function checkBackends(whole: Keys, report: CheckReport): void {
   const names = listOf(whole.backends).map((backend) => textOf(keysOf(backend).name) ?? '');
   checkRepeated(['backends'], names, report);
+  checkRepeated(
+    ['routeGroups'],
+    listOf(whole.routeGroups).map((group) => textOf(keysOf(group).name) ?? ''),
+    report,
+  );
   for (const { path, routes } of routeLists(whole)) {
     for (const [routeIndex, route] of routes.entries()) {
       for (const [index, backend] of listOf(keysOf(route).backends).entries()) {
@@ -121,7 +126,11 @@ function routeLists(whole: Keys): { path: YamlPath; routes: readonly unknown[] }
       routes: listOf(keysOf(listener).routes),
     })),
   );
-  return [...inBinds, { path: ['routes'], routes: listOf(whole.routes) }];
+  const inGroups = listOf(whole.routeGroups).map((group, index) => ({
+    path: ['routeGroups', index, 'routes'],
+    routes: listOf(keysOf(group).routes),
+  }));
+  return [...inBinds, { path: ['routes'], routes: listOf(whole.routes) }, ...inGroups];
 }
 
 /** What agentgateway takes without a word although it cannot do what was meant. */

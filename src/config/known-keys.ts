@@ -14,13 +14,12 @@ const backendPolicies =
   'transformations http tcp backendTunnel requestRedirect health extAuthz authorization sessionAffinity inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {
-  '': words('policies workloads services routeGroups tcpRoutes mcp ui'),
-  'binds[]': words('mode tunnelProtocol'),
-  'listeners[]': words('namespace tcpRoutes tls'),
+  '': words('workloads services tcpRoutes mcp ui'),
+  'binds[]': words('tunnelProtocol'),
+  'listeners[]': words('tcpRoutes tls'),
   'gateways.*': words(`tls ${listenerPolicies}`),
   'gateways.*.listeners[]': words(`tls ${listenerPolicies}`),
-  'routes[]': words('namespace ruleName'),
-  'backends[]': words('service routeGroup dynamic internal mcp aws invalid'),
+  'backends[]': words('service dynamic internal mcp aws invalid'),
   ai: words('tokenize'),
   'groups[].providers[]': words('tokenize'),
   provider: words('anthropic gemini vertex bedrock azure copilot'),

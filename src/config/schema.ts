@@ -1,10 +1,12 @@
 /** The whole configuration as one zod schema, and the types that come out of it. What the YAML leaves out is filled in here. */
 import * as z from 'zod';
+import { attachedPolicyField } from './attached.ts';
 import { namedBackendField } from './backends.ts';
 import { llmField } from './llm.ts';
 import { fleetField, frontendPoliciesField, processField } from './process.ts';
-import { attachedRouteField, bindField, gatewayField } from './traffic.ts';
+import { attachedRouteField, bindField, gatewayField, routeGroupField } from './traffic.ts';
 
+export type { AttachedPolicyConfig, PolicyTarget } from './attached.ts';
 export type {
   AiConfig,
   AiProviderConfig,
@@ -33,6 +35,8 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('Ports by name. `routes` and `llm` attach to them; the one named `default` takes those that name none.'),
   routes: z.array(attachedRouteField).default([]).describe('Routes that attach to `gateways`.'),
+  routeGroups: z.array(routeGroupField).default([]).describe('Routes that other routes hand over to, by name.'),
+  policies: z.array(attachedPolicyField).default([]).describe('Policies for gateways, listeners, routes and backends by name.'),
   backends: z.array(namedBackendField).default([]).describe('Backends by name, for routes that say `backend: name`.'),
   llm: llmField.optional().describe('Models by name, each with the provider that serves it. The shortest way to begin.'),
   config: processField,

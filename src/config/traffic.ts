@@ -37,6 +37,8 @@ const protocolField = z
 
 const routeShape = {
   name: nameField.optional().describe('Name of the route, in logs. Left out, it is `route` and its number.'),
+  namespace: z.string().min(1).max(200).default('default').describe('Namespace of the route: for policies that name it.'),
+  ruleName: nameField.optional().describe('Name of this rule among those of a route: for policies that name it.'),
   hostnames: z
     .array(hostnameField)
     .default([])
@@ -54,6 +56,13 @@ const routeShape = {
 /** A route inside a listener. */
 const routeField = z.strictObject(routeShape).meta({ id: 'route' });
 
+export const routeGroupField = z
+  .strictObject({
+    name: nameField.describe('The name that backends use in `routeGroup`.'),
+    routes: z.array(routeField).describe('The routes that choose further. They match on the whole path again.'),
+  })
+  .meta({ id: 'routeGroup', description: 'Routes that other routes hand over to.' });
+
 const gatewayNamesField = z
   .union([nameField, z.array(nameField)], { error: 'expected the name of a gateway, "gateway/listener", or a list of such' })
   .transform((names): readonly string[] => (typeof names === 'string' ? [names] : names));
@@ -69,6 +78,7 @@ export const attachedRouteField = z.strictObject({ gateways: attachmentField, ..
 const listenerField = z
   .strictObject({
     name: nameField.optional().describe('Name of the listener, in logs. Left out, it is `listener` and its number.'),
+    namespace: z.string().min(1).max(200).optional().describe('Namespace of the listener. Of no effect here.'),
     hostname: z
       .union([z.literal(''), hostnameField])
       .prefault('')
@@ -82,6 +92,7 @@ const listenerField = z
 export const bindField = z
   .strictObject({
     port: portField.describe('Port to listen on. 0 takes a free one.').meta({ examples: [3000] }),
+    mode: z.literal('standard').optional().describe('`standard`: the port is opened. Internal binds are not there.'),
     listeners: z.array(listenerField).describe('Who answers on this port, told apart by host name.'),
   })
   .meta({ id: 'bind' });
