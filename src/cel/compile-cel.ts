@@ -4,7 +4,7 @@ import type { Exchange } from '../exchange.ts';
 import { FieldError } from '../fields/text-field.ts';
 import { celEnvironment, limits } from './environment.ts';
 import { type CelExpression, type CelExtras, CelFailure } from './expression.ts';
-import { needsOf } from './needs.ts';
+import { needsOf, readsOf } from './needs.ts';
 import { textOfValue } from './values.ts';
 import { SceneContext } from './variables.ts';
 
@@ -14,6 +14,7 @@ const noExtras: CelExtras = {};
 export function compileCel(source: string): CelExpression {
   if (source.length > limits.characters) throw new FieldError(`an expression may have ${limits.characters} characters at most`);
   const parsed = parse(source);
+  const reads = readsOf(parsed.ast);
   const evaluate = (exchange: Exchange, extras: CelExtras = noExtras): unknown => {
     try {
       return parsed(new SceneContext(exchange, extras));
@@ -23,7 +24,8 @@ export function compileCel(source: string): CelExpression {
   };
   return {
     source,
-    needs: needsOf(parsed.ast),
+    needs: needsOf(reads),
+    reads,
     evaluate,
     holds(exchange, extras) {
       try {

@@ -33,6 +33,8 @@ export interface CelExpression {
   /** As written. */
   readonly source: string;
   readonly needs: CelNeeds;
+  /** The variables that it reads, each with its first member where one is written down: `request.headers`, `jwt`. */
+  readonly reads: ReadonlySet<string>;
   /** Throws CelFailure: a missing key, no such overload. */
   evaluate(exchange: Exchange, extras?: CelExtras): unknown;
   /** True only when it evaluates to `true`; what fails is false (agentgateway http/authorization.rs). */

@@ -2,18 +2,14 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { CelNeeds } from './expression.ts';
 
-/** A variable or a member of one, such as `request` or `llm.prompt`. */
-export type Reading = string;
-
 /** All variables that are read, each with its first member where that is written down: `request.body`, `llm`. */
-export function readingsOf(node: ASTNode): ReadonlySet<Reading> {
-  const found = new Set<Reading>();
+export function readsOf(node: ASTNode): ReadonlySet<string> {
+  const found = new Set<string>();
   collect(node, found);
   return found;
 }
 
-export function needsOf(node: ASTNode): CelNeeds {
-  const found = readingsOf(node);
+export function needsOf(found: ReadonlySet<string>): CelNeeds {
   const all = found.has('variables()');
   const reads = (...names: string[]): boolean => all || names.some((name) => found.has(name));
   return {
@@ -28,7 +24,7 @@ export function needsOf(node: ASTNode): CelNeeds {
   };
 }
 
-function collect(node: ASTNode, found: Set<Reading>): void {
+function collect(node: ASTNode, found: Set<string>): void {
   if (node.op === 'id') {
     found.add(node.args);
     return;

@@ -116,8 +116,13 @@ function flattenUnion(
 ): Finding[] {
   const value = valueAt(path);
   const fitting = issue.errors.filter((branch) => !branch.some((inner) => isWrongType(inner, value)));
-  const [only] = fitting;
-  if (only !== undefined && fitting.length === 1) return only.flatMap((inner) => flatten(root, inner, path, valueAt));
+  // The form that was meant is the one that knows all the keys that are there.
+  const knowing = fitting.filter(
+    (branch) => !branch.some(({ code, path: at }) => code === 'unrecognized_keys' && at.length === 0),
+  );
+  const [only] = knowing.length === 1 ? knowing : fitting;
+  if (only !== undefined && (fitting.length === 1 || knowing.length === 1))
+    return only.flatMap((inner) => flatten(root, inner, path, valueAt));
   const unknown = (only ?? []).flatMap((inner) => (inner.code === 'unrecognized_keys' ? inner.keys : []));
   const shared = unknown.filter((key) =>
     fitting.every((branch) => branch.some((inner) => inner.code === 'unrecognized_keys' && inner.keys.includes(key))),
