@@ -7,7 +7,7 @@
 import type { GatewayError } from './errors.ts';
 import type { JsonDraft, ObjectText } from './json/object-text.ts';
 import type { Clock, Peer, UpstreamTls } from './platform.ts';
-import type { StreamSeen, StreamShape } from './streams/shape.ts';
+import type { StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 /** Hono's environment in this house: `c.env` is the exchange itself. */
 export interface GatewayEnv {
@@ -27,6 +27,11 @@ export interface Identity {
 export interface Usage {
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, what came from the server's prompt cache, and what was written into it; where the server tells. */
+  readonly cachedInputTokens?: number | undefined;
+  readonly cacheCreationInputTokens?: number | undefined;
+  /** Of the output, what was thought and not said; where the server tells. */
+  readonly reasoningTokens?: number | undefined;
   /** True when Corral counted content events because the box never told. */
   readonly estimated: boolean;
 }
@@ -34,15 +39,43 @@ export interface Usage {
 /** How an exchange ended, for the log and the metrics. */
 export type Outcome = 'completed' | 'failed' | 'broken' | 'abandoned' | 'refused';
 
-/** When to try again. `statuses` and connection failures are retried up to `attempts` further times. */
+/** When to try again: `statuses`, `condition` and failures to get an answer, until `attempts` tries have been made in all. */
 export interface RetryRule {
+  /** The first try included. */
   readonly attempts: number;
   readonly statuses: ReadonlySet<number>;
+  /** Before an upstream is asked again that has been asked already. */
   readonly backoffMs: number;
-  /** CEL of the request: false means that this request is not retried at all. */
-  readonly precondition?: ((exchange: Exchange) => boolean) | undefined;
   /** CEL of the answer: true means that it is worth another try. */
   readonly condition?: ((exchange: Exchange, answer: AnswerSeen) => boolean) | undefined;
+  /** What further tries there may be for all requests together; undefined: no such limit. */
+  readonly budget?: RetryBudget | undefined;
+}
+
+/** Keeps a storm of retries from making an outage worse. */
+export interface RetryBudget {
+  /** A request has made its first try. */
+  deposit(nowMs: number): void;
+  /** Whether one more further try may be made; takes it from what is left. */
+  withdraw(nowMs: number): boolean;
+}
+
+/** When an upstream counts as unhealthy, and for how long it is left alone then. */
+export interface HealthRule {
+  /** Judges an answer. A failure to get one is always unhealthy. */
+  isUnhealthy(exchange: Exchange, answer: AnswerSeen): boolean;
+  readonly eviction: EvictionRule | undefined;
+}
+
+export interface EvictionRule {
+  readonly durationMs: number | undefined;
+  /** 0 to 1: the health score that an upstream comes back with; undefined leaves it as it is. */
+  readonly restoreHealth: number | undefined;
+  readonly consecutiveFailures: number | undefined;
+  /** 0 to 1: below it an unhealthy answer evicts. */
+  readonly healthThreshold: number | undefined;
+  /** Without `durationMs` and a time of the answer's own: true evicts for a few seconds, false not at all. */
+  readonly hasDefault: boolean;
 }
 
 /** An upstream's answer as CEL's `response` sees it. */
@@ -125,6 +158,10 @@ export interface Exchange {
   responseModel: string | undefined;
   usage: Usage | undefined;
   firstByteMs: number | undefined;
+  /** Bytes of the answer's body that were given on, as far as Corral counted them. */
+  answerBytes: number;
+  /** The text that the model said, 64 KiB at most; only where `telemetry.wantsCompletion`. */
+  completion: string | undefined;
   outcome: Outcome | undefined;
   error: GatewayError | undefined;
 }
@@ -132,6 +169,8 @@ export interface Exchange {
 /** What is known of the caller beside the key: each member is a CEL variable of that name. */
 export interface Claims {
   jwt?: Readonly<Record<string, unknown>>;
+  /** The verified token itself, for `backendAuth.passthrough` and `jwt.rawToken`. A secret: never logged, no variable of its own. */
+  rawToken?: string;
   basicAuth?: { readonly username: string };
   extauthz?: Readonly<Record<string, unknown>>;
   /** The person behind a shared key, as a trusted client names them in headers. */
@@ -165,11 +204,13 @@ export type UpstreamCallKind = 'Http' | 'Llm' | 'ExtAuthz' | 'Guardrail' | 'Mirr
 /** What happens on a request's way and is not to be read off the exchange at its end. Costs nothing where nobody counts. */
 export interface Telemetry {
   guardCheck(phase: 'Request' | 'Response', action: 'Allow' | 'Mask' | 'Reject' | 'FailOpen'): void;
-  /** One call to a server, made by an attempt or by a policy. */
-  upstreamCall(kind: UpstreamCallKind, seconds: number): void;
+  /** One call to a server, made by a policy. With the exchange it was made for it also becomes a span of its trace. */
+  upstreamCall(kind: UpstreamCallKind, seconds: number, exchange?: Exchange): void;
   /** Whether anything (a log field, a trace attribute) wants the texts of prompts or completions kept. */
   readonly wantsPrompt: boolean;
   readonly wantsCompletion: boolean;
+  /** A further try was due, and there was no retry budget left for it. */
+  retryRefused?(): void;
 }
 
 export const noTelemetry: Telemetry = {
@@ -215,6 +256,8 @@ export function addAnswerHeader(exchange: Exchange, name: string, value: string)
 export interface AttemptRecord {
   readonly upstream: Upstream;
   readonly startedMs: number;
+  /** When its headers were there, or it had failed. */
+  answeredMs?: number | undefined;
   status: number | undefined;
   error: GatewayError | undefined;
 }
@@ -331,7 +374,7 @@ export interface StreamRewrite {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-export type { EventFacts, StreamSeen, StreamShape } from './streams/shape.ts';
+export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 /** One wire protocol: what the gateway must know of it. Bodies pass through as they came; nothing is whitelisted. */
 export interface Protocol {
@@ -354,7 +397,7 @@ export interface Protocol {
   /** Undefined for protocols that never stream. */
   readonly stream: StreamShape | undefined;
   /** Token counts of a whole JSON answer. Never throws. */
-  usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined;
+  usageOf(answer: unknown): TokenCounts | undefined;
   /** Reads one request: refuses (GatewayError) what cannot be served, and says what must change on the way to a box. */
   readCall(body: ObjectText, allowed?: CallAllowances): CallReading;
   /** The error as this protocol's clients expect it. */

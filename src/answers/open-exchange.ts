@@ -68,6 +68,8 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges,
     responseModel: undefined,
     usage: undefined,
     firstByteMs: undefined,
+    answerBytes: 0,
+    completion: undefined,
     outcome: undefined,
     error: undefined,
   };

@@ -126,6 +126,7 @@ function createTap(
 function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {
   exchange.outcome = exchange.status >= 400 && report.how === 'completed' ? undefined : outcomeOf[report.how];
   exchange.responseModel = report.model;
+  exchange.answerBytes = report.bytes;
   if (report.usage !== undefined) exchange.usage = { ...report.usage, estimated: false };
   else if (report.events > 0) exchange.usage = { inputTokens: 0, outputTokens: report.events, estimated: true };
   const failure = death ?? report.failure;

@@ -72,6 +72,7 @@ export async function send(
   });
   try {
     const response = await settled;
+    record.answeredMs = exchange.clock.now();
     record.status = response.status;
     tools.fleet.noteAnswer(upstream);
     if (hasLeft) {
@@ -82,6 +83,7 @@ export async function send(
   } catch (thrown) {
     if (hasLeft || thrown instanceof ClientGone) throw new ClientGone();
     const error = gatewayErrorOf(thrown);
+    record.answeredMs = exchange.clock.now();
     record.error = error;
     tools.fleet.noteFailure(upstream, error);
     throw error;

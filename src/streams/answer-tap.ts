@@ -3,6 +3,7 @@ import type { Tap } from '../platform.ts';
 import { Tail } from './carry.ts';
 import { createPlainTap } from './plain-tap.ts';
 import type { TapListeners } from './report.ts';
+import type { TokenCounts } from './shape.ts';
 
 /** Answers up to here are kept and parsed. Larger ones (embeddings) are not worth the memory. */
 const maxWholeBytes = 65_536;
@@ -11,7 +12,7 @@ const tailBytes = 16_384;
 
 export interface AnswerTapOptions extends TapListeners {
   /** Token counts of the parsed answer. Never throws. */
-  usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined;
+  usageOf(answer: unknown): TokenCounts | undefined;
   /** Content-Length, where the box gave it. */
   readonly expectedBytes?: number | undefined;
 }

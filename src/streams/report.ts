@@ -1,4 +1,5 @@
 /** What taps tell, and the words they have in common. */
+import type { TokenCounts } from './shape.ts';
 
 /** How an answer ended, told once. */
 export interface TapReport {
@@ -8,7 +9,7 @@ export interface TapReport {
   readonly bytes: number;
   /** Events that carried content, not the usage or the end: what output tokens are estimated from. 0 where there are no events. */
   readonly events: number;
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly usage?: TokenCounts;
   /** The model that the box named. */
   readonly model?: string;
   /** Why it is broken, fit for the client. */

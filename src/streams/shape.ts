@@ -1,9 +1,18 @@
 /** How a protocol's answers look on the wire: all that this room needs to know to watch one. */
 
+/** Token counts as an answer tells them. The optional ones are part of the others. */
+export interface TokenCounts {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens?: number | undefined;
+  readonly cacheCreationInputTokens?: number | undefined;
+  readonly reasoningTokens?: number | undefined;
+}
+
 /** What an event of a stream, or a whole JSON answer, tells Corral. */
 export interface EventFacts {
   /** Token counts, when this event carries the final ones. */
-  usage?: { inputTokens: number; outputTokens: number };
+  usage?: TokenCounts;
   /** This event only exists because Corral asked for usage: it is taken out when the client did not. */
   isUsageOnly?: boolean;
   /** The box reports its own failure in the stream. */

@@ -81,6 +81,8 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     responseModel: undefined,
     usage: undefined,
     firstByteMs: undefined,
+    answerBytes: 0,
+    completion: undefined,
     outcome: undefined,
     error: undefined,
   };
