@@ -43,11 +43,41 @@ describe('backendAuth', () => {
     expect(sent(inCookie, { outgoing: { cookie: 's=client' } }).headers).toEqual({ cookie: 's=k' });
   });
 
-  it.each(['passthrough', 'credentials', 'gcp', 'aws', 'azure', 'copilot', 'jwtSign', 'oauthTokenExchange', 'crossAppAccess'])(
-    'refuses %s by name',
+  it('shows several credentials, each at its own place', () => {
+    const options = {
+      key: 'sk-up',
+      credentials: [
+        { location: { header: { name: 'X-Team' } }, key: 'blue' },
+        { location: { queryParameter: { name: 'app' } }, key: { file: 'key.txt' } },
+      ],
+    };
+    expect(sent(options, { path: '/x' })).toMatchObject({
+      headers: { authorization: 'Bearer sk-up', 'x-team': 'blue' },
+      query: '?app=sk-file',
+    });
+    expect(sent({ credentials: [{ location: { cookie: { name: 's' } }, key: 'k' }] }).headers).toEqual({ cookie: 's=k' });
+  });
+
+  it('passes on a token that was verified, and nothing else', () => {
+    const passed = (passthrough: object, rawToken?: string) => {
+      const attempt = fakeAttempt({ headers: { authorization: 'Bearer of-the-client' } });
+      if (rawToken !== undefined) attempt.exchange.claims = { rawToken };
+      backendAuth.onAttempt?.(backendAuth.options.parse({ passthrough }), scope)?.(attempt);
+      return attempt.outgoing.headers;
+    };
+    expect(passed({}, 'a.b.c')).toEqual({ authorization: 'Bearer a.b.c' });
+    expect(passed({ location: { header: { name: 'X-Token' } } }, 'a.b.c')).toEqual({ 'x-token': 'a.b.c' });
+    expect(passed({ location: null }, 'a.b.c')).toEqual({ authorization: 'Bearer a.b.c' });
+    expect(passed({})).toEqual({});
+  });
+
+  it.each(['gcp', 'aws', 'azure', 'copilot', 'jwtSign', 'oauthTokenExchange', 'crossAppAccess'])(
+    'refuses %s by name, with the reason',
     (name) => {
       const result = backendAuth.options.safeParse({ [name]: {} });
-      expect(result.error?.issues).toMatchObject([{ path: [name], message: 'known to agentgateway, not supported yet' }]);
+      const [issue] = result.error?.issues ?? [];
+      expect(issue?.path).toEqual([name]);
+      expect(issue?.message).toMatch(/^known to agentgateway, not supported: .*(proxy|extAuthz)/);
     },
   );
 
@@ -59,6 +89,21 @@ describe('backendAuth', () => {
     ['a file that is not there', { key: { file: 'nowhere' } }, 'no such file'],
     ['a number', { key: 5 }, 'expected a text, {file'],
     ['another key', { key: { value: 'a', place: 'x' } }, ''],
+    ['a key beside a passthrough', { key: 'a', passthrough: {} }, 'key or passthrough, not both'],
+    ['a place that cannot be written to', { key: { value: 'a', location: { expression: '"a"' } } }, 'expected a text, {file'],
+    [
+      'a credential that goes nowhere',
+      { credentials: [{ location: { expression: '"a"' }, key: 'k' }] },
+      'cannot put one anywhere',
+    ],
+    [
+      'a credential at two places',
+      { credentials: [{ location: { cookie: { name: 'a' }, header: { name: 'b' } }, key: 'k' }] },
+      'exactly one of header',
+    ],
+    ['17 credentials', { credentials: Array(17).fill({ location: { header: { name: 'a' } }, key: 'k' }) }, 'at most 16'],
+    ["agentgateway's word for GitHub's key", 'copilot', 'not supported: copilot is'],
+    ['a bare text', 'sk-key', 'expected an object, such as {key'],
   ])('refuses %s', (_, options, message) => {
     const result = readingWith(files, () => backendAuth.options.safeParse(options));
     expect(result.success).toBe(false);
