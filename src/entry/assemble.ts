@@ -6,25 +6,50 @@ import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
 import { noTelemetry, type Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
+import type { Boxes } from '../fleet/boxes.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
-import { createHeldLoads } from '../fleet/held-loads.ts';
+import type { HeldLoads } from '../fleet/held-loads.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import type { Platform } from '../platform.ts';
 import { createBodyReader } from '../protocols/body-reader.ts';
 import { createBodyBudget } from '../protocols/decode.ts';
+import type { State } from '../state/state.ts';
 import { createIdleWatch } from '../streams/idle.ts';
 import type { Settings } from './settings.ts';
 
-export function assembleGateway(plan: CompiledPlan, settings: Settings, platform: Platform): { gateway: Gateway; herd: Herd } {
+/** What plans have in common: it lives as long as the process. */
+export interface LastingParts {
+  /** Tells Corral's own answers from a box's, and is no secret. */
+  readonly instanceId: string;
+  readonly state: State;
+  readonly boxes: Boxes;
+  readonly heldLoads: HeldLoads;
+}
+
+/** What one plan answers with. */
+export interface Assembled {
+  readonly gateway: Gateway;
+  readonly herd: Herd;
+}
+
+/** `generation`: how many plans came before this one. */
+export function assembleGateway(
+  plan: CompiledPlan,
+  settings: Settings,
+  platform: Platform,
+  { instanceId, state, boxes, heldLoads }: LastingParts,
+  generation: number,
+): Assembled {
   const { clock } = platform;
   const { loadTimeoutMs, idleTimeoutMs, probeIntervalMs, maxBufferedBytes, logFormat } = plan.settings;
-  // Tells Corral's own answers from a box's, and is no secret.
-  const instanceId = crypto.randomUUID().slice(0, 8);
   // A probe that comes back here is known by its mark: then the box is this Corral itself.
   const headersFor = (upstream: Upstream) => ({ ...plan.headersFor(upstream), [viaHeader]: instanceId });
-  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor, probeIntervalMs });
-  const heldLoads = createHeldLoads({ fleet: herd, clock, loadTimeoutMs });
+  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor, probeIntervalMs, boxes });
+  // Exchanges are numbered from 0 under each plan.
+  const exchangePrefix = generation === 0 ? instanceId : `${instanceId}.${generation.toString(36)}`;
+  // What may be held in memory is the process's limit, and not one for each plan.
+  const budget = state.kept(`bufferedBytes/${maxBufferedBytes}`, () => createBodyBudget(maxBufferedBytes));
   const tools: AnswerTools & ExchangeScope = {
     platform,
     clock,
@@ -32,9 +57,9 @@ export function assembleGateway(plan: CompiledPlan, settings: Settings, platform
     instanceId,
     loadTimeoutMs,
     isModelMissing,
-    exchanges: createExchanges(instanceId, clock, createAccessLog({ format: logFormat, print: platform.print })),
+    exchanges: createExchanges(exchangePrefix, clock, createAccessLog({ format: logFormat, print: platform.print })),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
-    bodies: createBodyReader(plan.settings, createBodyBudget(maxBufferedBytes)),
+    bodies: createBodyReader(plan.settings, budget),
     telemetry: noTelemetry,
     limits: plan.settings,
     random: Math.random,

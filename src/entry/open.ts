@@ -1,17 +1,29 @@
-/** From text to gateway, the same on every runtime. */
+/**
+ * From text to gateway, the same on every runtime, and from a changed text to the next plan. What is opened lives as long as
+ * the process: doors and the admin address call it, and it calls the plan in force. A plan that was replaced answers what
+ * it has begun with its own tools, to the end.
+ */
 import { compilePlan } from '../compile/compile.ts';
+import type { Plan } from '../compile/plan.ts';
 import { PlanError } from '../compile/upstreams.ts';
 import { formatDiagnostic, type LoadResult, loadConfig } from '../config/load.ts';
+import { createBoxes } from '../fleet/boxes.ts';
 import type { Herd } from '../fleet/fleet.ts';
+import { createHeldLoads } from '../fleet/held-loads.ts';
 import type { Gateway } from '../gateway.ts';
-import { createSideCalls } from '../http/side-calls.ts';
+import { createSideCalls, type SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { createMemoryState } from '../state/memory.ts';
-import { assembleGateway } from './assemble.ts';
+import { type Assembled, assembleGateway, type LastingParts } from './assemble.ts';
+import { changesBetween } from './changes.ts';
 import type { Settings } from './settings.ts';
 
-/** A gateway that is ready to answer; nothing listens yet and no box has been asked. */
+/**
+ * A gateway that is ready to answer; nothing listens yet and no box has been asked. All members speak of the plan in force:
+ * look them up when they are needed.
+ */
 export interface Opened {
+  /** Its exchanges are those of all plans. */
   readonly gateway: Gateway;
   readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe'>;
   /** The ports of the configuration, in its order. */
@@ -22,6 +34,14 @@ export interface Opened {
   readonly warnings: readonly string[];
   /** The demo box may answer while no other does. */
   readonly hasDemo: boolean;
+  /** What is in force, for whoever shows it. */
+  readonly plan: Plan;
+  /** Whether what is in force is what the configuration says now. */
+  readonly sync: ConfigSync;
+  /** Reads the configuration anew; nothing changes until `next.swap`. A refused one is remembered in `sync`. */
+  prepareReload(settings: Settings): ReloadResult;
+  /** For what only shows when the next plan is to take over, such as a port that is in use: what is in force stays. */
+  refuseReload(problems: readonly string[]): void;
 }
 
 export interface ListenAddress {
@@ -36,19 +56,65 @@ export interface AdminAddresses {
   readonly readiness: ListenAddress | undefined;
 }
 
+/** For readiness and the metric `agentgateway_config_synchronized`. */
+export interface ConfigSync {
+  /** False: the last change was refused, and the plan before it goes on. */
+  readonly configSynchronized: boolean;
+  /** Of the change that was refused last, the first lines of at most 5; empty when synchronized. */
+  readonly problems: readonly string[];
+  /** How many there were. */
+  readonly problemCount: number;
+  /** Milliseconds since the epoch; undefined: never yet. */
+  readonly lastReloadMs: number | undefined;
+  readonly lastRefusalMs: number | undefined;
+  /** How many plans have come into force since the start, not counting the first. */
+  readonly reloads: number;
+}
+
+/** The plan that would take over. */
+export interface NextPlan extends Pick<Opened, 'ports' | 'everyRouteIsProtected' | 'admin' | 'warnings' | 'plan'> {
+  /** What differs from the plan in force, for people: `routes +chat -old`. */
+  readonly changes: readonly string[];
+  /** From now on requests are answered by this plan. Does not wait, cannot fail. */
+  swap(): void;
+}
+
 export type OpenResult =
   | { readonly ok: true; readonly opened: Opened }
   /** Each one complete and printable: where, what, and the nearest known key. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
+export type ReloadResult =
+  | { readonly ok: true; readonly next: NextPlan }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
 export type OpenGateway = (settings: Settings, platform: Platform) => Promise<OpenResult>;
 
 export const openGateway: OpenGateway = async (settings, platform) => {
+  const state = createMemoryState({}, platform.runtime === 'workerd');
+  const sideCalls = createSideCalls(platform);
+  const draft = draftOf(settings, platform, { state, sideCalls });
+  return draft.ok ? { ok: true, opened: openRunning(draft.draft, settings, platform, { state, sideCalls }) } : draft;
+};
+
+interface Draft {
+  readonly plan: Plan & Parameters<typeof assembleGateway>[0];
+  readonly warnings: readonly string[];
+}
+
+interface CompileParts extends Pick<LastingParts, 'state'> {
+  readonly sideCalls: SideCalls;
+}
+
+/** Text → plan. Nothing is begun yet. */
+function draftOf(
+  settings: Settings,
+  platform: Platform,
+  parts: CompileParts,
+): { ok: true; draft: Draft } | { ok: false; problems: readonly string[] } {
   const { config: source, env, readFile } = settings;
   const loaded = loadConfig(source.text, { name: source.name, env, ...(readFile === undefined ? {} : { readFile }) });
-  const warnings = loaded.warnings.map(formatDiagnostic);
   if (!loaded.ok) return { ok: false, problems: loaded.errors.map(formatDiagnostic) };
-  const state = createMemoryState({}, platform.runtime === 'workerd');
   try {
     const plan = compilePlan(loaded.config, {
       platform,
@@ -58,26 +124,176 @@ export const openGateway: OpenGateway = async (settings, platform) => {
       allowedHosts: settings.allowedHosts,
       originPatterns: settings.originPatterns,
       random: Math.random,
-      state,
-      sideCalls: createSideCalls(platform),
+      ...parts,
     });
-    const { adminAddress, readinessAddress } = plan.settings;
-    return {
-      ok: true,
-      opened: {
-        ...assembleGateway(plan, settings, platform),
-        ports: plan.binds.map((bind) => bind.port),
-        everyRouteIsProtected: plan.everyRouteIsProtected,
-        admin: { admin: addressOf(adminAddress), readiness: addressOf(readinessAddress) },
-        warnings: [...warnings, ...plan.warnings.map((warning) => placed(warning, loaded))],
-        hasDemo: settings.hasDemo,
-      },
-    };
+    const warnings = [...loaded.warnings.map(formatDiagnostic), ...plan.warnings.map((warning) => placed(warning, loaded))];
+    return { ok: true, draft: { plan, warnings } };
   } catch (thrown) {
     if (!(thrown instanceof PlanError)) throw thrown;
     return { ok: false, problems: [placed(thrown.message, loaded)] };
   }
-};
+}
+
+/** A plan with everything it answers with. */
+interface InForce extends Draft, Assembled {
+  readonly hasDemo: boolean;
+}
+
+const shownProblems = 5;
+
+function openRunning(first: Draft, settings: Settings, platform: Platform, parts: CompileParts): Opened {
+  const { clock } = platform;
+  const instanceId = crypto.randomUUID().slice(0, 8);
+  const boxes = createBoxes({ platform, instanceId });
+  // What is held began under some plan and may outlive it; the newest plan says for how long.
+  const heldLoads = createHeldLoads({
+    clock,
+    fleet: {
+      isBox: (upstream) => current.herd.isBox(upstream),
+      checkResident: (upstream, model) => current.herd.checkResident(upstream, model),
+    },
+    get loadTimeoutMs() {
+      return current.plan.settings.loadTimeoutMs;
+    },
+  });
+  let generation = 0;
+  let isDraining = false;
+  const assemble = (draft: Draft, told: Settings): InForce => ({
+    ...draft,
+    ...assembleGateway(draft.plan, told, platform, { instanceId, state: parts.state, boxes, heldLoads }, generation++),
+    hasDemo: told.hasDemo,
+  });
+  let current = assemble(first, settings);
+  /** Replaced plans that still answer something. */
+  const fading = new Set<InForce>();
+  let sync: ConfigSync = {
+    configSynchronized: true,
+    problems: [],
+    problemCount: 0,
+    lastReloadMs: undefined,
+    lastRefusalMs: undefined,
+    reloads: 0,
+  };
+
+  const swap = (draft: Draft, told: Settings): void => {
+    const before = current;
+    current = assemble(draft, told);
+    if (isDraining) current.gateway.drain();
+    fading.add(before);
+    before.gateway.onIdle(() => {
+      fading.delete(before);
+      before.herd.release();
+    });
+    parts.state.sweep();
+    sync = {
+      ...sync,
+      configSynchronized: true,
+      problems: [],
+      problemCount: 0,
+      lastReloadMs: clock.wallTime(),
+      reloads: sync.reloads + 1,
+    };
+  };
+  const refuse = (problems: readonly string[]): void => {
+    sync = {
+      ...sync,
+      configSynchronized: false,
+      problems: problems.slice(0, shownProblems).map((problem) => problem.split('\n', 1)[0] ?? ''),
+      problemCount: problems.length,
+      lastRefusalMs: clock.wallTime(),
+    };
+  };
+
+  return {
+    gateway: gatewayOver(
+      () => current,
+      fading,
+      () => {
+        isDraining = true;
+      },
+    ),
+    herd: {
+      start: () => current.herd.start(),
+      stop: () => current.herd.stop(),
+      catchUp: () => current.herd.catchUp(),
+      describe: () => current.herd.describe(),
+    },
+    get ports() {
+      return portsOf(current.plan);
+    },
+    get everyRouteIsProtected() {
+      return current.plan.everyRouteIsProtected;
+    },
+    get admin() {
+      return adminOf(current.plan);
+    },
+    get warnings() {
+      return current.warnings;
+    },
+    get hasDemo() {
+      return current.hasDemo;
+    },
+    get plan() {
+      return current.plan;
+    },
+    get sync() {
+      return sync;
+    },
+    prepareReload(told) {
+      const result = draftOf(told, platform, parts);
+      if (!result.ok) {
+        refuse(result.problems);
+        return result;
+      }
+      const { draft } = result;
+      const { plan, warnings } = draft;
+      const next: NextPlan = {
+        plan,
+        warnings,
+        ports: portsOf(plan),
+        everyRouteIsProtected: plan.everyRouteIsProtected,
+        admin: adminOf(plan),
+        changes: changesBetween(current.plan, plan),
+        swap: () => swap(draft, told),
+      };
+      return { ok: true, next };
+    },
+    refuseReload: refuse,
+  };
+}
+
+/** The gateway that doors call: new exchanges go to the plan in force, and all plans' exchanges count. */
+function gatewayOver(current: () => InForce, fading: ReadonlySet<InForce>, onDrain: () => void): Gateway {
+  const all = () => [current(), ...fading];
+  return {
+    fetch: (request, peer) => current().gateway.fetch(request, peer),
+    get inFlight() {
+      return all().reduce((sum, { gateway }) => sum + gateway.inFlight, 0);
+    },
+    drain() {
+      onDrain();
+      for (const { gateway } of all()) gateway.drain();
+    },
+    onIdle(listener) {
+      const waitedFor = all();
+      let busy = waitedFor.length;
+      for (const { gateway } of waitedFor) {
+        gateway.onIdle(() => {
+          busy--;
+          if (busy === 0) listener();
+        });
+      }
+    },
+  };
+}
+
+function portsOf({ binds }: Plan): readonly number[] {
+  return binds.map(({ port }) => port);
+}
+
+function adminOf({ settings: { adminAddress, readinessAddress } }: Plan): AdminAddresses {
+  return { admin: addressOf(adminAddress), readiness: addressOf(readinessAddress) };
+}
 
 /** `binds[0].listeners[0]: message` with the line that it speaks of. */
 function placed(text: string, loaded: LoadResult & { ok: true }): string {

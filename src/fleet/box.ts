@@ -30,7 +30,8 @@ const runningLastsMs = 30_000;
 const never = Number.NEGATIVE_INFINITY;
 
 export class Box {
-  readonly upstream: Upstream;
+  /** As the newest plan names it. */
+  upstream: Upstream;
   inFlight = 0;
   /** When the next look is due, on the clock. */
   dueMs = never;
@@ -48,6 +49,7 @@ export class Box {
   readonly #askRunning: () => Promise<boolean>;
 
   readonly #setting: BoxSetting;
+  #probeIntervalMs: number;
   readonly #liveness = new Liveness();
   #isOllama: boolean | undefined;
   #isSelf = false;
@@ -62,10 +64,17 @@ export class Box {
     const { platform } = setting;
     this.#setting = setting;
     this.upstream = setting.upstream;
+    this.#probeIntervalMs = setting.probeIntervalMs;
     this.checkAlive = joinable(platform, () => this.#readVersion());
     this.#askList = joinable(platform, () => this.#readList());
     this.#askRunning = joinable(platform, () => this.#readRunning());
     this.look = joinable(platform, () => this.#readAll());
+  }
+
+  /** A later plan has the same box, perhaps by another name. */
+  adopt(upstream: Upstream, probeIntervalMs: number): void {
+    this.upstream = upstream;
+    this.#probeIntervalMs = probeIntervalMs;
   }
 
   get isBox(): boolean {
@@ -166,7 +175,7 @@ export class Box {
   }
 
   async #readAll(): Promise<void> {
-    const { probeIntervalMs, jitter } = this.#setting;
+    const { jitter } = this.#setting;
     this.#lookStartedMs = this.#nowMs;
     // Until this look is over nobody else needs to begin one.
     this.dueMs = this.#nowMs + listLimitMs;
@@ -178,7 +187,7 @@ export class Box {
       if (this.isAlive === true && this.#isOllama === true) await Promise.all([this.#askList(), this.#askRunning()]);
     }
     this.#lookedMs = this.#nowMs;
-    this.dueMs = this.#nowMs + this.#liveness.pauseMs(probeIntervalMs) * (0.9 + 0.2 * jitter());
+    this.dueMs = this.#nowMs + this.#liveness.pauseMs(this.#probeIntervalMs) * (0.9 + 0.2 * jitter());
   }
 
   async #readVersion(): Promise<boolean> {
@@ -188,7 +197,8 @@ export class Box {
   }
 
   #judge(answer: Answer | GatewayError): void {
-    const { upstream, instanceId } = this.#setting;
+    const { upstream } = this;
+    const { instanceId } = this.#setting;
     this.#isSelf = !(answer instanceof GatewayError) && answer.headers.get('x-corral-instance') === instanceId;
     if (answer instanceof GatewayError) {
       this.#liveness.down(this.#nowMs, answer);
@@ -238,7 +248,7 @@ export class Box {
   }
 
   #ask(path: string, limitMs: number, maxBytes: number): Promise<Answer | GatewayError> {
-    const { platform, upstream, headers, stop } = this.#setting;
-    return ask(platform, { upstream, path, headers, limitMs, maxBytes, stop });
+    const { platform, headers, stop } = this.#setting;
+    return ask(platform, { upstream: this.upstream, path, headers, limitMs, maxBytes, stop });
   }
 }

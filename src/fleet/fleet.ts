@@ -8,9 +8,9 @@ import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { troubleAdvice } from './advice.ts';
 import type { RunningModel } from './answers.ts';
-import { createStop, type Stop, within } from './ask.ts';
-import { Box } from './box.ts';
-import { createRounds } from './rounds.ts';
+import { within } from './ask.ts';
+import type { Box } from './box.ts';
+import { type Boxes, createBoxes, placeOf } from './boxes.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
 
 export interface FleetSetting {
@@ -24,6 +24,8 @@ export interface FleetSetting {
   readonly probeIntervalMs?: number;
   /** From 0 up to 1; Math.random unless a test says otherwise. */
   readonly jitter?: () => number;
+  /** The boxes of all plans; left out, this herd has its own. */
+  readonly boxes?: Boxes;
 }
 
 /** One box for people: the banner, readiness. */
@@ -47,8 +49,10 @@ export interface BoxReport {
 export interface Herd extends Fleet {
   /** Starts asking in the background, where the runtime allows that. */
   start(): void;
-  /** Ends all asking. What is known stays readable. */
+  /** Ends all asking, for every plan. What is known stays readable. */
   stop(): void;
+  /** The plan's last exchange has ended: boxes that no other plan has are asked no more. */
+  release(): void;
   /** Where nothing runs in the background: the probes that are due, for `Peer.waitUntil`. Undefined: nothing to do. */
   catchUp(): Promise<void> | undefined;
   /**
@@ -81,19 +85,23 @@ const maxCaughtUpAtOnce = 2;
 export function createFleet(setting: FleetSetting): Herd {
   const { platform } = setting;
   const { clock } = platform;
-  const stop = createStop();
-  const { boxes, byName } = boxesOf(setting, stop);
-  const asked = boxes.filter((box) => box.upstream.kind === 'box');
-  const rounds = createRounds(asked, platform, stop);
-  const boxOf = (upstream: Upstream): Box | undefined => byName.get(upstream.name);
+  const boxes = setting.boxes ?? createBoxes(setting);
+  const taken = boxesOf(setting, boxes);
+  const asked = taken.filter((box) => box.upstream.kind === 'box');
+  const { boxOf } = boxes;
+  let isReleased = false;
   let listed: { key: string; models: readonly ListedModel[] } = { key: '', models: [] };
 
   return {
-    start: rounds.start,
-    stop: stop.stop,
+    start: boxes.start,
+    stop: boxes.stop,
+    release() {
+      if (!isReleased) for (const box of taken) boxes.giveBack(box);
+      isReleased = true;
+    },
     catchUp() {
       const due = asked.filter((box) => box.dueMs <= clock.now()).slice(0, maxCaughtUpAtOnce);
-      if (due.length === 0 || platform.hasBackground || stop.isStopped) return undefined;
+      if (due.length === 0 || platform.hasBackground || boxes.isStopped) return undefined;
       return Promise.all(due.map((box) => box.look())).then(() => undefined);
     },
     async learn(waitUntil) {
@@ -105,7 +113,7 @@ export function createFleet(setting: FleetSetting): Herd {
         return within(clock, patienceMs, look);
       });
       // A box that is gone is not waited for, but whoever asks for a list wants to know whether it is back.
-      for (const box of asked.filter((one) => one.isDown && !stop.isStopped)) {
+      for (const box of asked.filter((one) => one.isDown && !boxes.isStopped)) {
         const look = box.look();
         waitUntil?.(look);
       }
@@ -126,7 +134,7 @@ export function createFleet(setting: FleetSetting): Herd {
     runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonical(model)),
     noteMissing(upstream, model) {
       const box = boxOf(upstream);
-      if (box?.hasModel(canonical(model)) === true && box.hurry(0)) rounds.replan(box);
+      if (box?.hasModel(canonical(model)) === true && box.hurry(0)) boxes.replan(box);
     },
 
     isBox: (upstream) => boxOf(upstream)?.isBox ?? upstream.kind === 'box',
@@ -139,11 +147,11 @@ export function createFleet(setting: FleetSetting): Herd {
     checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
     noteAnswer(upstream) {
       const box = boxOf(upstream);
-      if (box?.noteAnswer() === true) rounds.replan(box);
+      if (box?.noteAnswer() === true) boxes.replan(box);
     },
     noteFailure(upstream: Upstream, error: GatewayError) {
       const box = boxOf(upstream);
-      if (box?.noteFailure(error) === true) rounds.replan(box);
+      if (box?.noteFailure(error) === true) boxes.replan(box);
     },
     enter(upstream) {
       const box = boxOf(upstream);
@@ -156,29 +164,17 @@ export function createFleet(setting: FleetSetting): Herd {
   };
 }
 
-/** Upstreams that reach the same place in the same way are one box, named after the first: several routes may name it. */
-function boxesOf(setting: FleetSetting, stop: Stop): { boxes: Box[]; byName: Map<string, Box> } {
+/** Several names of one place are one box, named after the first: several routes may name it. */
+function boxesOf({ upstreams, headersFor, probeIntervalMs = 10_000 }: FleetSetting, boxes: Boxes): Box[] {
   const byPlace = new Map<string, Box>();
-  const byName = new Map<string, Box>();
-  for (const upstream of setting.upstreams) {
-    const headers = setting.headersFor?.(upstream) ?? {};
-    const place = JSON.stringify([upstream.kind, upstream.baseUrl, upstream.tls ?? null, headers]);
-    let box = byPlace.get(place);
-    if (box === undefined) {
-      box = new Box({
-        upstream,
-        platform: setting.platform,
-        instanceId: setting.instanceId,
-        headers,
-        probeIntervalMs: setting.probeIntervalMs ?? 10_000,
-        jitter: setting.jitter ?? Math.random,
-        stop,
-      });
-      byPlace.set(place, box);
-    }
-    byName.set(upstream.name, box);
+  for (const upstream of upstreams) {
+    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs };
+    const place = placeOf(wanted);
+    const known = byPlace.get(place);
+    if (known === undefined) byPlace.set(place, boxes.take(wanted));
+    else boxes.alias(upstream, known);
   }
-  return { boxes: [...byPlace.values()], byName };
+  return [...byPlace.values()];
 }
 
 function reportOf(box: Box): BoxReport {

@@ -48,7 +48,9 @@ interface Hold {
   end(): void;
 }
 
-export function createHeldLoads({ fleet, clock, loadTimeoutMs, maxHeld = 64 }: HeldLoadsSetting): HeldLoads {
+/** `setting` is looked at for each try, so that a reload may change its time limit. */
+export function createHeldLoads(setting: HeldLoadsSetting): HeldLoads {
+  const { fleet, clock, maxHeld = 64 } = setting;
   const holds = new Map<string, Hold>();
 
   const hold = (key: string, model: string, orphan: OrphanedTry): void => {
@@ -67,7 +69,7 @@ export function createHeldLoads({ fleet, clock, loadTimeoutMs, maxHeld = 64 }: H
         tellDone();
       },
     };
-    const cancelLimit = clock.after(loadTimeoutMs, self.end);
+    const cancelLimit = clock.after(setting.loadTimeoutMs, self.end);
     const check = async (): Promise<void> => {
       const isResident = await fleet.checkResident(orphan.upstream, model).catch(() => undefined);
       if (isOver) return;

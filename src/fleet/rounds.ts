@@ -1,18 +1,24 @@
 /** Looks at each box when it is due, in the background, one timer per box. */
 import type { Platform } from '../platform.ts';
-import type { Stop } from './ask.ts';
 import type { Box } from './box.ts';
 
 export interface Rounds {
   start(): void;
+  /** Ends all rounds, for good. */
+  stop(): void;
+  /** From now on this box is looked at, too. */
+  add(box: Box): void;
+  drop(box: Box): void;
   /** The box is due at another time than planned. */
   replan(box: Box): void;
 }
 
-/** Does nothing where the runtime has no background. Ends for good with `stop`. */
-export function createRounds(boxes: readonly Box[], { clock, hasBackground }: Platform, stop: Stop): Rounds {
+/** Does nothing where the runtime has no background. */
+export function createRounds({ clock, hasBackground }: Platform): Rounds {
+  const boxes = new Set<Box>();
   const timers = new Map<Box, () => void>();
   let isRunning = false;
+  let isOver = false;
   const plan = (box: Box) => {
     timers.get(box)?.();
     const cancel = clock.after(Math.max(0, box.dueMs - clock.now()), () => void turn(box));
@@ -20,21 +26,33 @@ export function createRounds(boxes: readonly Box[], { clock, hasBackground }: Pl
   };
   const turn = async (box: Box) => {
     await box.look();
-    if (isRunning) plan(box);
+    if (isRunning && boxes.has(box)) plan(box);
   };
-  stop.onStop(() => {
-    isRunning = false;
-    for (const cancel of timers.values()) cancel();
-    timers.clear();
-  });
+  const cancel = (box: Box) => {
+    timers.get(box)?.();
+    timers.delete(box);
+  };
   return {
     start() {
-      if (isRunning || !hasBackground || stop.isStopped) return;
+      if (isRunning || !hasBackground || isOver) return;
       isRunning = true;
       for (const box of boxes) void turn(box);
     },
+    stop() {
+      isRunning = false;
+      isOver = true;
+      for (const box of boxes) cancel(box);
+    },
+    add(box) {
+      boxes.add(box);
+      if (isRunning) void turn(box);
+    },
+    drop(box) {
+      boxes.delete(box);
+      cancel(box);
+    },
     replan(box) {
-      if (isRunning && boxes.includes(box)) plan(box);
+      if (isRunning && boxes.has(box)) plan(box);
     },
   };
 }

@@ -70,6 +70,7 @@ export class FakeHerd implements Herd {
     unionOfModels(this.#upstreams.map((upstream) => ({ name: upstream.name, catalogue: this.#catalogueOf(upstream) })));
   running = () => unionOfRunners(this.#upstreams.map(({ name }) => ({ name, running: this.facts.get(name)?.running ?? [] })));
   describe = () => [];
+  release = () => undefined;
   hasAnsweringBox = () => [...this.facts.values()].some(({ isAlive }) => isAlive === true);
   modelsOn = (upstream: Upstream) => [...(this.#catalogueOf(upstream)?.values() ?? [])];
   runnerOn = (upstream: Upstream, model: string) => this.#of(upstream).running?.find(({ name }) => isSame(name, model));

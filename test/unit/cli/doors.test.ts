@@ -30,6 +30,17 @@ function building(taken: readonly number[] = []) {
 
 function opened(more: Partial<Opened> = {}): Opened {
   return {
+    plan: { binds: [] } as unknown as Opened['plan'],
+    sync: {
+      configSynchronized: true,
+      problems: [],
+      problemCount: 0,
+      lastReloadMs: undefined,
+      lastRefusalMs: undefined,
+      reloads: 0,
+    },
+    prepareReload: () => ({ ok: false, problems: [] }),
+    refuseReload: () => undefined,
     gateway: { fetch: () => new Response('gateway'), inFlight: 0, drain: () => undefined, onIdle: () => undefined },
     herd: { start: () => undefined, stop: () => undefined, catchUp: () => undefined, describe: () => [] },
     ports: [3000, 4000],

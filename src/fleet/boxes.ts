@@ -1,0 +1,114 @@
+/**
+ * Every box that some plan knows, each once. A box is where it is and how it is reached, whatever a configuration calls it:
+ * so what is known of it, what is under way there and its next look survive a reload. A plan takes its boxes when it comes
+ * into force and gives them back when its last exchange has ended; a box that nobody has taken is asked no more.
+ */
+import type { Upstream } from '../exchange.ts';
+import type { Platform } from '../platform.ts';
+import { createStop } from './ask.ts';
+import { Box } from './box.ts';
+import { createRounds } from './rounds.ts';
+
+export interface BoxWanted {
+  readonly upstream: Upstream;
+  /** What a probe carries. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly probeIntervalMs: number;
+}
+
+export interface Boxes {
+  /** The box behind this upstream: the one that is there already, which from now on goes by this upstream's name, or a new one. */
+  take(wanted: BoxWanted): Box;
+  /** As often as it was taken. */
+  giveBack(box: Box): void;
+  /** The box that this upstream, of whatever plan, was taken for. */
+  boxOf(upstream: Upstream): Box | undefined;
+  /** This upstream means that box, too: two names for one place. */
+  alias(upstream: Upstream, box: Box): void;
+  /** Starts looking at boxes in the background, where the runtime allows that; also at those that come later. */
+  start(): void;
+  /** Ends all asking, for good. What is known stays readable. */
+  stop(): void;
+  /** The box is due at another time than planned. */
+  replan(box: Box): void;
+  readonly isStopped: boolean;
+  /** How many there are: a leak shows here. */
+  readonly size: number;
+}
+
+export interface BoxesSetting {
+  readonly platform: Platform;
+  /** What this gateway writes into `x-corral-instance`: a box that answers with it is the gateway itself. */
+  readonly instanceId: string;
+  /** From 0 up to 1; Math.random unless a test says otherwise. */
+  readonly jitter?: () => number;
+}
+
+interface Entry {
+  readonly place: string;
+  readonly box: Box;
+  readonly stop: () => void;
+  takers: number;
+}
+
+export function createBoxes({ platform, instanceId, jitter = Math.random }: BoxesSetting): Boxes {
+  const entries = new Map<string, Entry>();
+  const byBox = new Map<Box, Entry>();
+  // Old plans' upstreams find their boxes as long as anybody holds them.
+  const byUpstream = new WeakMap<Upstream, Box>();
+  const rounds = createRounds(platform);
+  let isStopped = false;
+
+  const open = (place: string, wanted: BoxWanted): Entry => {
+    const stop = createStop();
+    const box = new Box({ ...wanted, platform, instanceId, jitter, stop });
+    const entry: Entry = { place, box, stop: stop.stop, takers: 0 };
+    entries.set(place, entry);
+    byBox.set(box, entry);
+    if (isStopped) stop.stop();
+    else if (wanted.upstream.kind === 'box') rounds.add(box);
+    return entry;
+  };
+
+  return {
+    take(wanted) {
+      const place = placeOf(wanted);
+      const known = entries.get(place);
+      if (known !== undefined) known.box.adopt(wanted.upstream, wanted.probeIntervalMs);
+      const entry = known ?? open(place, wanted);
+      entry.takers++;
+      byUpstream.set(wanted.upstream, entry.box);
+      return entry.box;
+    },
+    giveBack(box) {
+      const entry = byBox.get(box);
+      if (entry === undefined || --entry.takers > 0) return;
+      entries.delete(entry.place);
+      byBox.delete(box);
+      rounds.drop(box);
+      entry.stop();
+    },
+    boxOf: (upstream) => byUpstream.get(upstream),
+    alias: (upstream, box) => {
+      byUpstream.set(upstream, box);
+    },
+    start: rounds.start,
+    stop() {
+      isStopped = true;
+      rounds.stop();
+      for (const { stop } of entries.values()) stop();
+    },
+    replan: rounds.replan,
+    get isStopped() {
+      return isStopped;
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}
+
+/** Upstreams that reach the same place in the same way are one box. */
+export function placeOf({ upstream, headers }: Pick<BoxWanted, 'upstream' | 'headers'>): string {
+  return JSON.stringify([upstream.kind, upstream.baseUrl, upstream.tls ?? null, headers]);
+}
