@@ -44,12 +44,13 @@ function policyText(policies: readonly { readonly name: string }[]): string {
   return policies.length === 0 ? '' : ` [${policies.map(({ name }) => name).join(' ')}]`;
 }
 
-function sayRoute({ route, hostnames, rules }: RouteEntry<RoutePlan>, plan: CompiledPlan, say: Say): void {
+function sayRoute({ route, hostnames, rules }: RouteEntry<RoutePlan>, plan: CompiledPlan, say: Say, depth = 2): void {
   const lock = route.isProtected ? ', protected' : '';
   const hosts = hostnames.length === 0 ? '' : ` for ${hostnames.join(' ')}`;
-  say(2, `route ${route.name}${hosts}${policyText(route.policies)}${lock}`);
-  for (const rule of rules) say(3, `match ${ruleText(rule)}`);
-  sayBackend(route.backend, plan, 3, say);
+  say(depth, `route ${route.name}${hosts}${policyText(route.policies)}${lock}`);
+  for (const rule of rules) say(depth + 1, `match ${ruleText(rule)}`);
+  if (route.children === undefined) sayBackend(route.backend, plan, depth + 1, say);
+  for (const child of route.children?.entries ?? []) sayRoute(child, plan, say, depth + 1);
 }
 
 function ruleText({ path, method, headers, query }: MatchRule): string {
@@ -65,6 +66,9 @@ function sayBackend(backend: Backend, plan: CompiledPlan, depth: number, say: Sa
   switch (backend.kind) {
     case 'none':
       say(depth, 'no backend');
+      return;
+    case 'broken':
+      say(depth, `${backend.code} ${backend.message}`);
       return;
     case 'host':
       for (const target of backend.targets) sayTarget(target, plan, depth, say);

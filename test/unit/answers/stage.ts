@@ -4,6 +4,7 @@ import type { AnswerTools } from '../../../src/answers/tools.ts';
 import type { Leaving } from '../../../src/backends/send.ts';
 import { type CompiledPlan, compilePlan } from '../../../src/compile/compile.ts';
 import { loadConfig } from '../../../src/config/load.ts';
+import type { Config } from '../../../src/config/schema.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { type Exchange, noTelemetry } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
@@ -91,10 +92,16 @@ export interface StageOptions {
 
 const bufferedBytes = 1024 * 1024;
 
-export function planOf(
-  yaml: string,
+export function planOf(yaml: string, { env = {}, ...options }: PlanOptions = {}): CompiledPlan {
+  const loaded = loadConfig(yaml, { name: 'test.yaml', env: (name) => env[name] });
+  if (!loaded.ok) throw new Error(loaded.errors.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+  return compileLoaded(loaded.config, options);
+}
+
+/** The plan of a configuration that was read. */
+export function compileLoaded(
+  config: Config,
   {
-    env = {},
     apiKey,
     adminToken,
     random = () => 0,
@@ -104,9 +111,7 @@ export function planOf(
     send,
   }: PlanOptions = {},
 ): CompiledPlan {
-  const loaded = loadConfig(yaml, { name: 'test.yaml', env: (name) => env[name] });
-  if (!loaded.ok) throw new Error(loaded.errors.map(({ path, message }) => `${path}: ${message}`).join('\n'));
-  return compilePlan(loaded.config, {
+  return compilePlan(config, {
     platform: { runtime, refuses, clock },
     apiKey,
     adminToken,
@@ -125,7 +130,7 @@ export interface PlanOptions extends Pick<StageOptions, 'env' | 'random'> {
   readonly runtime?: Platform['runtime'];
   readonly refuses?: Platform['refuses'];
   readonly clock?: FakeClock;
-  readonly send?: Platform['send'];
+  readonly send?: Platform['send'] | undefined;
 }
 
 export function createStage(yaml: string, options: StageOptions = {}): Stage {
