@@ -188,9 +188,10 @@ export interface UserClaims {
 export interface BodyReader {
   /**
    * The body without its content-encoding, read once however often it is asked for; counted against what the process may
-   * hold until `release`. Throws body_too_large, body_timeout, overloaded, unsupported_encoding, invalid_body.
+   * hold until `release`. Throws body_too_large (above the plan's limit, or `maxBytes` where that is less),
+   * body_timeout, overloaded, unsupported_encoding, invalid_body.
    */
-  read(exchange: Exchange): Promise<Uint8Array>;
+  read(exchange: Exchange, maxBytes?: number): Promise<Uint8Array>;
   /** The same with its content-encoding, for whoever only hands it on; only where nobody has read it yet. */
   readAsSent(exchange: Exchange): Promise<Uint8Array>;
   /** Puts another body in its place. */

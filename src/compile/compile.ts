@@ -42,6 +42,7 @@ export interface CompiledPlan extends Plan {
 /** Throws PlanError where the runtime cannot do what the configuration asks for. */
 export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   const warnings: string[] = [];
+  const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   const attached = createAttachedPolicies(config.policies);
   const upstreams = createUpstreams(scope.platform.refuses);
   const backendScope: BackendScope = {
@@ -52,6 +53,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       state: scope.state,
       clock: scope.platform.clock,
       runtime: scope.platform.runtime,
+      maxBodyBytes: settings.maxBodyBytes,
       sideCalls: scope.sideCalls,
       serverOf: createServers(config, scope.platform.refuses),
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
@@ -72,7 +74,6 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
     });
   const binds = wanted.map(({ port, listeners }) => bindOf(port, listeners.map(compileOne)));
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
-  const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   return {
     binds,
     upstreams: upstreams.all,

@@ -53,9 +53,10 @@ export function middlewaresOf(
   return policies.flatMap((policy) => {
     const { onRequest } = policy;
     if (onRequest === undefined) return [];
-    return placedIn(policy, layers).map(({ options, layer }) =>
-      named(policy.name, onRequest(options, scopeOf(policy, options, layer, surroundings))),
-    );
+    return placedIn(policy, layers).flatMap(({ options, layer }) => {
+      const middleware = onRequest(options, scopeOf(policy, options, layer, surroundings));
+      return middleware === undefined ? [] : [named(policy.name, middleware)];
+    });
   });
 }
 

@@ -27,6 +27,8 @@ export interface SideCall {
   readonly timeoutMs: number;
   /** Of the answer. Default 1 MiB. */
   readonly maxBytes?: number;
+  /** Nobody reads the answer: it is let go as soon as its headers are there, and `bytes` is empty. */
+  readonly ignoresBody?: boolean;
 }
 
 export interface SideAnswer {
@@ -41,10 +43,11 @@ export interface SideCalls {
 }
 
 const defaultMaxBytes = 1024 * 1024;
+const nothing = new Uint8Array(0);
 
 export function createSideCalls({ clock, send }: { readonly clock: Clock; readonly send: Platform['send'] }): SideCalls {
   return {
-    async call({ server, method, path, headers, body, timeoutMs, maxBytes = defaultMaxBytes }) {
+    async call({ server, method, path, headers, body, timeoutMs, maxBytes = defaultMaxBytes, ignoresBody = false }) {
       const controller = new AbortController();
       const stop = clock.after(timeoutMs, () =>
         controller.abort(new GatewayError('upstream_timeout', `${server.name} did not answer within ${timeoutMs} ms`)),
@@ -58,7 +61,9 @@ export function createSideCalls({ clock, send }: { readonly clock: Clock; readon
           signal: controller.signal,
           tls: server.tls,
         });
-        return { status: response.status, headers: response.headers, bytes: await response.body.read(maxBytes) };
+        if (ignoresBody) response.body.cancel();
+        const bytes = ignoresBody ? nothing : await response.body.read(maxBytes);
+        return { status: response.status, headers: response.headers, bytes };
       } finally {
         stop();
       }

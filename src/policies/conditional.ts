@@ -151,7 +151,7 @@ function chosenOf<Made>(
 const noExtras: CelExtras = {};
 
 function requestFactory<Options>(make: NonNullable<PolicyDefinition<Options>['onRequest']>) {
-  return (given: MaybeConditional<Options>, scope: PolicyScope): MiddlewareHandler<GatewayEnv> => {
+  return (given: MaybeConditional<Options>, scope: PolicyScope): MiddlewareHandler<GatewayEnv> | undefined => {
     if (!isConditional(given)) return make(given, scope);
     const choices = choicesOf(given, scope, 'request', make);
     return async (c, next) => {

@@ -26,6 +26,8 @@ export interface PolicyScope {
   readonly state: State;
   readonly clock: Clock;
   readonly runtime: Platform['runtime'];
+  /** The plan's limit for request bodies, and the measure for whatever else a policy holds of one request. */
+  readonly maxBodyBytes: number;
   readonly sideCalls: SideCalls;
   /** The server that a policy's options name. Throws PlanError where there is none of that name. */
   serverOf(ref: ServerRef): SideServer;
@@ -41,8 +43,11 @@ export interface PolicyDefinition<Options = unknown> {
   readonly options: z.ZodType<Options>;
   /** The YAML path of the reference's example, optional text shown in the reference. */
   readonly example: string;
-  /** Runs around the exchange: before route selection on listeners, after it on routes. Refuses by throwing GatewayError. */
-  readonly onRequest?: (options: Options, scope: PolicyScope) => MiddlewareHandler<GatewayEnv>;
+  /**
+   * Runs around the exchange: before route selection on listeners, after it on routes. Refuses by throwing GatewayError.
+   * Undefined where these options ask for nothing there: no request pays for it.
+   */
+  readonly onRequest?: (options: Options, scope: PolicyScope) => MiddlewareHandler<GatewayEnv> | undefined;
   /** Edits each try before it leaves, wherever the policy stands. */
   readonly onAttempt?: (options: Options, scope: PolicyScope) => AttemptEdit | undefined;
   /** Edits each try once more, after a translation: the body is in the upstream's own protocol. */

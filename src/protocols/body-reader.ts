@@ -5,8 +5,9 @@ import { type BodyBudget, type BodyLimits, readBody, readInflatedBody } from './
 export function createBodyReader(limits: BodyLimits, budget: BodyBudget): BodyReader {
   // Who asks while somebody else's reading is under way waits for the same bytes: a body can be read once only.
   const underWay = new WeakMap<Exchange, Promise<Uint8Array>>();
-  const readOnce = (exchange: Exchange, readIt: typeof readBody): Promise<Uint8Array> => {
-    const reading = readIt(exchange, limits, budget).then((bytes) => {
+  const readOnce = (exchange: Exchange, readIt: typeof readBody, maxBytes = limits.maxBodyBytes): Promise<Uint8Array> => {
+    const ownLimits = maxBytes < limits.maxBodyBytes ? { ...limits, maxBodyBytes: maxBytes } : limits;
+    const reading = readIt(exchange, ownLimits, budget).then((bytes) => {
       exchange.heldBody = bytes;
       return bytes;
     });
@@ -14,9 +15,9 @@ export function createBodyReader(limits: BodyLimits, budget: BodyBudget): BodyRe
     return reading;
   };
   return {
-    read: (exchange) =>
+    read: (exchange, maxBytes) =>
       exchange.heldBody === undefined
-        ? (underWay.get(exchange) ?? readOnce(exchange, readInflatedBody))
+        ? (underWay.get(exchange) ?? readOnce(exchange, readInflatedBody, maxBytes))
         : Promise.resolve(exchange.heldBody),
     readAsSent: (exchange) => readOnce(exchange, readBody),
     replace(exchange, bytes) {

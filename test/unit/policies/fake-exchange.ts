@@ -111,6 +111,7 @@ export function fakeScope(given: Partial<PolicyScope> = {}): PolicyScope {
     state: createMemoryState(),
     clock: createFakeClock(),
     runtime: 'node',
+    maxBodyBytes: 1024 * 1024,
     sideCalls: { call: () => Promise.reject(new Error('no side call was expected')) },
     serverOf: () => {
       throw new Error('no server was expected');
