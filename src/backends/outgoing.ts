@@ -26,7 +26,7 @@ const neverToBoxes = new Set([
   'access-control-request-headers',
 ]);
 
-const neverToBoxesPrefixes = ['sec-', 'x-forwarded-', 'cf-', 'x-corral-'];
+const neverToBoxesPrefixes = ['sec-', 'x-forwarded-', 'cf-', 'x-corral-', 'x-openwebui-'];
 
 /** Marks requests with the Corrals they have passed: how a box that is really Corral itself is recognised. */
 export const viaHeader = 'x-corral-via';

@@ -16,9 +16,12 @@ import {
   credentialRemoverOf,
   describeLocation,
 } from './credential-location.ts';
+import { identityOf, keyMetadataField, networkKeysOf, trustOf, warningsOf } from './key-metadata.ts';
 import { createKeyRing, type RingKey } from './key-ring.ts';
+import { createNetworkCheck } from './networks.ts';
 import { notYet } from './not-yet.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
+import { takeUser } from './user-headers.ts';
 
 const allowedModelField = textField('a model name, or a pattern such as "llama3*"', (text) => compileModelPattern(text).text);
 
@@ -28,14 +31,15 @@ const keyField = z
     keyHash: z
       .string()
       .regex(/^sha256:[0-9a-f]{64}$/i, {
-        error: 'expected "sha256:" and 64 hexadecimal digits; other hashes are not supported yet',
+        error: 'expected "sha256:" and 64 hexadecimal digits: printf %s KEY | sha256sum',
       })
       .optional()
       .describe('SHA-256 of the key instead of the key: `sha256:` and 64 hexadecimal digits.'),
-    metadata: z
-      .record(z.string(), z.unknown())
+    metadata: keyMetadataField
       .nullish()
-      .describe('Anything known of the key. `name` or `user` is shown in logs; `scopes: [admin]` opens management paths.'),
+      .describe(
+        'Anything known of the key. `name` or `user` is shown in logs; `scopes: [admin]` opens management paths; `userHeaders: true` believes the client that has this key what it says of its users (`X-OpenWebUI-User-Id`, `-Email`, `-Name`, `-Role`; or the headers by name: `{id, email, name, role}`); `networks: ["192.168.1.0/24"]` counts clients from there that send no key as this one, asked for under a local name or one of `hosts`.',
+      ),
     allowedModels: z
       .array(allowedModelField)
       .optional()
@@ -82,7 +86,13 @@ export const apiKey = definePolicy<ApiKeyOptions>({
   inherits: 'both',
   protects: (options) => options.mode === 'strict',
 
+  refuses: ({ keys }, runtime) =>
+    runtime === 'workerd' && keys.some(({ metadata }) => metadata?.networks !== undefined)
+      ? 'metadata.networks means nothing on Workers, where every request comes through the edge; give those clients a key'
+      : undefined,
+
   onRequest(options, scope) {
+    for (const warning of warningsOf(options.keys)) scope.warn(warning);
     const check = createKeyCheck(options, scope);
     return async (c, next) => {
       const result = check(c.env);
@@ -111,18 +121,24 @@ export function createKeyCheck(options: ApiKeyOptions, scope: PolicyScope): (exc
     read: credentialReaderOf(location),
     header: location.kind === 'header' ? location.name : undefined,
   }));
-  const ring = createKeyRing(ringKeysOf(options, scope));
+  const identities = options.keys.map(({ metadata, allowedModels }) => identityOf(metadata ?? {}, allowedModels));
+  const ring = createKeyRing(ringKeysOf(options, identities, scope));
   const hasHashes = options.keys.some(({ keyHash }) => keyHash !== undefined);
   const { mode } = options;
   const where = locations.map(describeLocation).join(' or ');
+  const trusted = trustOf(identities);
+  const networkKeys = networkKeysOf(identities);
+  const identityByNetwork = networkKeys.length === 0 ? undefined : createNetworkCheck(networkKeys);
 
   const accept = (exchange: Exchange, identity: Identity, header: string | undefined): void => {
     exchange.identity = identity;
     if (header !== undefined) exchange.consumedHeaders.add(header);
+    const userHeaders = trusted?.get(identity);
+    if (userHeaders !== undefined) takeUser(exchange, userHeaders);
   };
-  const refuse = (isPresented: boolean): void => {
+  const refuse = (isPresented: boolean, why?: string): void => {
     if (mode === 'permissive' || (mode === 'optional' && !isPresented)) return;
-    throw isPresented ? invalidKey(where) : missingKey(where);
+    throw isPresented ? invalidKey(where) : missingKey(where, why);
   };
   const checkHashes = async (exchange: Exchange): Promise<void> => {
     for (const { read, header } of credentials) {
@@ -132,13 +148,20 @@ export function createKeyCheck(options: ApiKeyOptions, scope: PolicyScope): (exc
     }
     refuse(true);
   };
+  const checkNetwork = (exchange: Exchange): void => {
+    const found = identityByNetwork?.(exchange);
+    if (found === undefined || typeof found === 'string') refuse(false, found);
+    // Not `accept`: whoever is in a network has not shown that it may speak for others.
+    else exchange.identity = found;
+  };
 
   return (exchange) => {
     let isPresented = false;
     // All places are looked at: SDKs send a dummy in one and people put the real key in the other.
     for (const { read, header } of credentials) {
       const key = read(exchange);
-      if (key === undefined) continue;
+      // A token that jwtAuth has used up is no key that is wrong.
+      if (key === undefined || key === exchange.claims?.rawToken) continue;
       isPresented = true;
       const identity = ring.find(key);
       if (identity !== undefined) {
@@ -147,34 +170,26 @@ export function createKeyCheck(options: ApiKeyOptions, scope: PolicyScope): (exc
       }
     }
     if (isPresented && hasHashes) return checkHashes(exchange);
-    refuse(isPresented);
+    if (isPresented) refuse(true);
+    else checkNetwork(exchange);
     return undefined;
   };
 }
 
-function ringKeysOf({ keys }: ApiKeyOptions, { adminToken }: PolicyScope): readonly RingKey[] {
-  const ringKeys = keys.map(({ key, keyHash, metadata, allowedModels }): RingKey => {
-    const identity = identityOf(metadata ?? {}, allowedModels);
-    return key === undefined ? { keyHash: (keyHash ?? '').slice('sha256:'.length).toLowerCase(), identity } : { key, identity };
+function ringKeysOf({ keys }: ApiKeyOptions, identities: readonly Identity[], { adminToken }: PolicyScope): readonly RingKey[] {
+  const ringKeys = keys.flatMap(({ key, keyHash }, index): RingKey[] => {
+    const identity = identities[index];
+    if (identity === undefined) return [];
+    return [key === undefined ? { keyHash: (keyHash ?? '').slice('sha256:'.length).toLowerCase(), identity } : { key, identity }];
   });
   // Last, so that it keeps its scope even where the same text stands among the keys.
   if (adminToken !== undefined) ringKeys.push({ key: adminToken, identity: identityOf({ name: 'admin', scopes: ['admin'] }) });
   return ringKeys;
 }
 
-function identityOf(metadata: Readonly<Record<string, unknown>>, allowedModels?: readonly string[]): Identity {
-  const name = metadata.name ?? metadata.user;
-  const { scopes } = metadata;
-  return {
-    name: typeof name === 'string' || typeof name === 'number' ? String(name) : undefined,
-    isAdmin: Array.isArray(scopes) && scopes.includes('admin'),
-    allowedModels,
-    metadata,
-  };
-}
-
-function missingKey(where: string): GatewayError {
-  const message = `api key authentication failure: no API Key found. Send your key as ${where}`;
+function missingKey(where: string, why: string | undefined): GatewayError {
+  const unless = why === undefined ? '' : `. Requests from your network may come without one, but not this one: ${why}`;
+  const message = `api key authentication failure: no API Key found. Send your key as ${where}${unless}`;
   return new GatewayError('api_key_missing', message, { headers: challenge });
 }
 

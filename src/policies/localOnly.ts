@@ -92,7 +92,7 @@ function refuseForeignClient({ peer, request }: Exchange): void {
 }
 
 /** The first header that proxies, tunnels and CDNs add on their way. One walk over what is there beats asking for each name. */
-function forwardingHeaderIn(headers: Headers): string | undefined {
+export function forwardingHeaderIn(headers: Headers): string | undefined {
   let found: string | undefined;
   headers.forEach((_, name) => {
     if (found === undefined && isForwarding(name)) found = name;

@@ -197,7 +197,7 @@ describe('apiKey options', () => {
     ['neither key nor keyHash', { keys: [{ metadata: {} }] }, 'expected exactly one of key and keyHash'],
     ['both', { keys: [{ key: 'a', keyHash: hashOfSkHash }] }, 'expected exactly one of key and keyHash'],
     ['a short hash', { keys: [{ keyHash: 'sha256:abc' }] }, '64 hexadecimal digits'],
-    ['bcrypt', { keys: [{ keyHash: '$2b$12$abcdefghijklmnopqrstuv' }] }, 'not supported yet'],
+    ['bcrypt', { keys: [{ keyHash: '$2b$12$abcdefghijklmnopqrstuv' }] }, 'sha256sum'],
     ['an empty key', { keys: [{ key: '  ' }] }, 'must not be empty'],
     ['a pattern with two stars', { keys: [{ key: 'a', allowedModels: ['*x*'] }] }, 'more than one'],
     ['two locations', { keys, location: { header: { name: 'a' }, cookie: { name: 'b' } } }, 'exactly one of header'],
@@ -216,5 +216,193 @@ describe('apiKey options', () => {
 
   it('takes metadata that is left empty', () => {
     expect(parsed({ keys: [{ key: 'a', metadata: null }] }).keys[0]?.metadata).toBeNull();
+  });
+});
+
+describe('apiKey: who stands behind a shared key', () => {
+  const webUi = {
+    'x-openwebui-user-id': 'u-1',
+    'x-openwebui-user-email': 'ann@example.com',
+    'x-openwebui-user-name': 'Ann%20M%C3%BCller',
+    'x-openwebui-user-role': 'admin',
+  };
+  const trusting = (userHeaders: unknown) => ({
+    keys: [{ key: 'sk-ui', metadata: { name: 'webui', userHeaders } }, { key: 'sk-other' }],
+  });
+
+  it('believes a trusted key what it says in Open WebUI’s headers', async () => {
+    const { exchange } = await asked(trusting(true), { headers: { ...webUi, authorization: 'Bearer sk-ui' } });
+    expect(exchange.claims?.user).toEqual({ id: 'u-1', email: 'ann@example.com', name: 'Ann Müller', role: 'admin' });
+    // The key is still the key: its name in the log, and no admin scope from a header.
+    expect(exchange.identity).toMatchObject({ name: 'webui', isAdmin: false });
+    expect([...exchange.consumedHeaders].sort()).toEqual(['authorization', ...Object.keys(webUi)].sort());
+  });
+
+  it.each([
+    ['another key', trusting(true), 'sk-other'],
+    ['a key that is not trusted', trusting(false), 'sk-ui'],
+    ['a key without metadata', { keys: [{ key: 'sk-ui' }] }, 'sk-ui'],
+    ['a wrong key that is let through', { ...trusting(true), mode: 'permissive' }, 'sk-wrong'],
+  ])('believes nobody else: %s', async (_, options, key) => {
+    const { exchange, reached } = await asked(options, { headers: { ...webUi, authorization: `Bearer ${key}` } });
+    expect(reached).toBe(true);
+    expect(exchange.claims?.user).toBeUndefined();
+    expect(exchange.consumedHeaders.has('x-openwebui-user-id')).toBe(false);
+  });
+
+  it('reads other headers where they are named, and only those', async () => {
+    const options = trusting({ id: 'X-User', email: 'x-mail' });
+    const { exchange } = await asked(options, { headers: { ...webUi, 'x-user': '7', authorization: 'Bearer sk-ui' } });
+    expect(exchange.claims?.user).toEqual({ id: '7' });
+  });
+
+  it('bounds what it believes, and lets nothing make a new line in a log', async () => {
+    const tell = async (name: string) => {
+      const headers = { authorization: 'Bearer sk-ui', 'x-openwebui-user-name': name };
+      return (await asked(trusting(true), { headers })).exchange.claims?.user?.name;
+    };
+    expect(await tell('x'.repeat(300))).toBe('x'.repeat(256));
+    expect(await tell('a%0Ab')).toBe('a b');
+    expect(await tell('100%')).toBe('100%');
+  });
+
+  it.each([
+    ['a text', 'yes', 'expected true, or header names'],
+    ['no header', {}, 'at least one of'],
+    ['a header that is none', { id: 'x y' }, 'expected'],
+  ])('refuses %s, at its place', (_, userHeaders, message) => {
+    const result = apiKey.options.safeParse(trusting(userHeaders));
+    expect(result.error?.issues[0]?.path.slice(0, 4)).toEqual(['keys', 0, 'metadata', 'userHeaders']);
+    expect(JSON.stringify(result.error?.issues)).toContain(message);
+  });
+});
+
+describe('apiKey: keys for networks', () => {
+  const lan = {
+    keys: [{ key: 'sk-lan', metadata: { name: 'lan', networks: ['192.168.1.0/24', 'fd00::/8'] }, allowedModels: ['small'] }],
+  };
+
+  it.each([
+    ['an address in it', '192.168.1.77'],
+    ['the first', '192.168.1.0'],
+    ['IPv4 inside IPv6', '::ffff:192.168.1.9'],
+    ['IPv6', 'fd12:3456::1'],
+    ['IPv6 with a zone', 'fd12::1%eth0'],
+  ])('counts clients from there as the key: %s', async (_, address) => {
+    const { exchange, reached } = await asked(lan, { address });
+    expect(reached).toBe(true);
+    expect(exchange.identity).toMatchObject({ name: 'lan', allowedModels: ['small'] });
+    expect(exchange.consumedHeaders.size).toBe(0);
+  });
+
+  it.each([
+    ['a neighbour', { address: '192.168.2.1' }],
+    ['IPv6 elsewhere', { address: '2001:db8::1' }],
+    ['a client without an address', { address: null }],
+    ['an address that is none', { address: 'unix' }],
+  ])('does not count %s', async (_, request) => {
+    expect((await asked(lan, request)).message).toBe(
+      'api key authentication failure: no API Key found. Send your key as `authorization: Bearer KEY` or `x-api-key: KEY`',
+    );
+  });
+
+  it.each([
+    ['a proxy there', { headers: { 'x-forwarded-for': '192.168.1.7' } }, 'x-forwarded-for'],
+    ['a tunnel there', { headers: { 'cf-ray': '1' } }, 'cf-ray'],
+    ['a foreign name for this machine', { host: 'evil.example' }, 'metadata.hosts'],
+    ['a web page', { headers: { origin: 'https://evil.example' } }, 'web page'],
+    ['a page without an origin', { headers: { origin: 'null' } }, 'web page'],
+  ])('does not believe %s, and says why', async (_, request, why) => {
+    const { code, message } = await asked(lan, { address: '192.168.1.7', ...request });
+    expect(code).toBe('api_key_missing');
+    expect(message).toContain(`may come without one, but not this one: `);
+    expect(message).toContain(why);
+  });
+
+  it.each(['192.168.1.100:3000', '8.8.8.8', '[fd00::1]:3000', 'gateway', 'gateway.lan', 'ai.home.arpa', 'box.local', ''])(
+    'takes the host %s for its own',
+    async (host) => {
+      expect((await asked(lan, { address: '192.168.1.7', host })).reached).toBe(true);
+    },
+  );
+
+  it('takes further hosts where they are named, and its own pages', async () => {
+    const options = { keys: [{ key: 'k', metadata: { networks: ['10.0.0.0/8'], hosts: ['*.corp.example'] } }] };
+    const host = 'ai.corp.example:3000';
+    expect((await asked(options, { address: '10.1.1.1', host })).reached).toBe(true);
+    expect((await asked(options, { address: '10.1.1.1', host, headers: { origin: `https://${host}` } })).reached).toBe(true);
+    expect((await asked(options, { address: '10.1.1.1', host: 'corp.example' })).reached).toBe(false);
+  });
+
+  it('is for those who send no key: a wrong one is wrong', async () => {
+    const { code } = await asked(lan, { address: '192.168.1.7', headers: { authorization: 'Bearer wrong' } });
+    expect(code).toBe('api_key_invalid');
+  });
+
+  it('believes nobody about users for where they come from', async () => {
+    const options = { keys: [{ key: 'k', metadata: { networks: ['10.0.0.0/8'], userHeaders: true } }] };
+    const headers = { 'x-openwebui-user-id': 'u-1' };
+    const { exchange, reached } = await asked(options, { address: '10.1.1.1', headers });
+    expect(reached).toBe(true);
+    expect(exchange.claims).toBeUndefined();
+  });
+
+  it('takes the first key in the file', async () => {
+    const key = (name: string, network: string) => ({ key: name, metadata: { name, networks: [network] } });
+    const options = { keys: [key('small', '10.1.0.0/16'), key('large', '10.0.0.0/8'), key('one', '127.0.0.1')] };
+    const nameOf = async (address: string) => (await asked(options, { address })).exchange.identity?.name;
+    expect([await nameOf('10.1.2.3'), await nameOf('10.2.3.4'), await nameOf('127.0.0.1')]).toEqual(['small', 'large', 'one']);
+  });
+
+  it.each([
+    ['a name', ['lan'], 'expected a network such as'],
+    ['a short IPv4 address', ['192.168.1/24'], 'expected a network such as'],
+    ['too many bits', ['10.0.0.0/33'], '32 bits at most'],
+    ['the whole Internet', ['0.0.0.0/0'], 'whole Internet'],
+    ['the whole IPv6 Internet', ['::/0'], 'whole Internet'],
+    ['a zone', ['fe80::1%eth0'], 'expected a network such as'],
+    ['no network', [], 'lets nobody in'],
+    ['a text instead of a list', '10.0.0.0/8', 'expected a list of networks'],
+    ['257 networks', Array(257).fill('10.0.0.0/8'), 'at most 256'],
+  ])('refuses %s, at its place', (_, networks, message) => {
+    const result = apiKey.options.safeParse({ keys: [{ key: 'k', metadata: { networks } }] });
+    expect(result.error?.issues[0]?.path.slice(0, 4)).toEqual(['keys', 0, 'metadata', 'networks']);
+    expect(result.error?.issues[0]?.message).toContain(message);
+  });
+
+  it('refuses hosts without networks, and networks where no client has an address', () => {
+    const hosts = apiKey.options.safeParse({ keys: [{ key: 'k', metadata: { hosts: ['a.example'] } }] });
+    expect(hosts.error?.issues[0]?.message).toContain('hosts belong to networks');
+    expect(apiKey.refuses?.(parsed(lan), 'workerd')).toContain('Workers');
+    expect(apiKey.refuses?.(parsed(lan), 'node')).toBeUndefined();
+    expect(apiKey.refuses?.(parsed({ keys }), 'workerd')).toBeUndefined();
+  });
+
+  it('warns when a whole network may manage boxes', () => {
+    const said: string[] = [];
+    const admin = { keys: [{ key: 'k', metadata: { scopes: ['admin'], networks: ['10.0.0.0/8'] } }] };
+    apiKey.onRequest?.(parsed(admin), { ...scope, warn: (message) => said.push(message) });
+    apiKey.onRequest?.(parsed(lan), { ...scope, warn: (message) => said.push(message) });
+    expect(said).toEqual(['keys[0]: everybody in ["10.0.0.0/8"] may manage the boxes without a key']);
+  });
+});
+
+describe('apiKey beside jwtAuth', () => {
+  it('does not take a verified token for a wrong key', async () => {
+    const middleware = apiKey.onRequest?.(parsed({ keys, mode: 'optional' }), scope);
+    if (middleware === undefined) throw new Error('no middleware');
+    const verified: typeof middleware = async (c, next) => {
+      c.env.claims = { rawToken: 'a.b.c' };
+      await next();
+    };
+    expect((await ask([verified, middleware], bearer('a.b.c'))).reached).toBe(true);
+    expect((await ask([verified, middleware], bearer('a.b.d'))).code).toBe('api_key_invalid');
+  });
+
+  it('finds a key by an expression', async () => {
+    const options = { keys, location: { expression: 'request.headers["x-team-key"].split(":")[1]' } };
+    expect((await asked(options, { headers: { 'x-team-key': 'team:sk-good' } })).reached).toBe(true);
+    expect((await asked(options, { headers: { 'x-team-key': 'team:sk-bad' } })).code).toBe('api_key_invalid');
+    expect((await asked(options, {})).code).toBe('api_key_missing');
   });
 });
