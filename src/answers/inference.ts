@@ -47,7 +47,7 @@ async function serveCall(
   protocol: Protocol,
   tools: AnswerTools,
 ): Promise<Response> {
-  const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random);
+  const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);
   const candidates = atHome(allowed(exchange, call, named), tools);

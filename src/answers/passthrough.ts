@@ -11,7 +11,7 @@ import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
 
 export async function answerPassthrough(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {
-  const ordered = orderCandidates(targets, undefined, tools.fleet, tools.random);
+  const ordered = orderCandidates(targets, undefined, tools.fleet, tools.random, exchange);
   if (ordered.length === 0) throw new GatewayError('no_backends', 'no valid backends');
   const hasBody = exchange.heldBody !== undefined || exchange.request.body !== null;
   // A `retry` policy wants the body again; without one it streams through, and nothing is left for a second upstream.

@@ -1,5 +1,8 @@
 /** Where a call may go: one upstream, and how a try at it is prepared. Everything here is decided when the plan is compiled. */
+import type { CelExpression } from '../cel/expression.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { AnswerEdit, AttemptEdit, Exchange, Protocol, Translation, Upstream } from '../exchange.ts';
+import type { TargetHealth } from './health.ts';
 
 export interface Target {
   readonly upstream: Upstream;
@@ -7,6 +10,22 @@ export interface Target {
   readonly weight: number | undefined;
   /** Failover group: lower ones are exhausted first. */
   readonly group: number;
+  /**
+   * The configuration itself names who serves when this one cannot (failover groups, failover virtual models): 5xx, 429 and
+   * every failure before the first byte then move the request on, whoever answers there.
+   */
+  readonly failsOver: boolean;
+  /** What is equal here, and not a box, shares the load; undefined: file order decides. */
+  readonly pool: object | undefined;
+  /** How it has fared; undefined where nobody wants to know (`host` backends without a `health` policy). */
+  readonly health: TargetHealth | undefined;
+  /** What tells sessions apart, where a session stays with its upstream (`sessionAffinity`). */
+  readonly affinity: CelExpression | undefined;
+  /**
+   * detect: bodies pass as the client wrote them, and usage is read. opaque: not even that is looked at. Undefined: policies
+   * and translations may change them.
+   */
+  readonly passthrough: 'detect' | 'opaque' | undefined;
   /** The model that the configuration names for this target, if it does. */
   readonly declares: string | undefined;
   /**
@@ -57,7 +76,9 @@ export type Backend =
   /** Backends of different kinds, one chosen by weight for each request. */
   | { readonly kind: 'weighted'; readonly choices: readonly { readonly weight: number; readonly backend: Backend }[] }
   /** The route has no backend: its policies may still answer. */
-  | { readonly kind: 'none' };
+  | { readonly kind: 'none' }
+  /** What should stand here cannot: every request is told so. */
+  | { readonly kind: 'broken'; readonly code: ErrorCode; readonly message: string };
 
 export interface AiBackend {
   /**
@@ -67,6 +88,10 @@ export interface AiBackend {
   targetsFor(requested: string | undefined, exchange: Exchange): readonly Target[];
   /** Every target, for start-up, lists and paths that need no model. */
   readonly targets: readonly Target[];
+  /** False: this client may neither use the model nor see it in lists. Undefined: everybody may. */
+  mayUse?(name: string, exchange: Exchange): boolean;
+  /** True: only the request's model tells where it goes, on paths that nobody understands as well (`llm`). */
+  readonly needsModel: boolean;
   /** Names that the configuration adds to the models of the boxes: aliases, virtual models, models with a name of their own. */
   readonly addedModels: readonly AddedModel[];
   /** False: lists show only `addedModels` (a `llm` section without a pattern that lets every name pass). */
@@ -83,4 +108,19 @@ export interface AddedModel {
   readonly name: string;
   /** The model it stands for, when there is just one. */
   readonly target: string | undefined;
+}
+
+/** Every target that a route may end at. */
+export function targetsOf(backend: Backend): readonly Target[] {
+  switch (backend.kind) {
+    case 'host':
+      return backend.targets;
+    case 'ai':
+      return backend.ai.targets;
+    case 'weighted':
+      return backend.choices.flatMap((choice) => targetsOf(choice.backend));
+    case 'none':
+    case 'broken':
+      return [];
+  }
 }

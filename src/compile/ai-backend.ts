@@ -31,7 +31,7 @@ export function compileBackends(
   const [first] = compiled;
   if (compiled.length === 1 && first !== undefined) return first.backend;
   const ais = compiled.flatMap(({ backend }) => (backend.kind === 'ai' ? [backend.ai] : []));
-  if (ais.length === compiled.length) return { kind: 'ai', ai: mergeAiBackends(ais) };
+  if (ais.length === compiled.length) return { kind: 'ai', ai: mergeAiBackends(ais, { sharesLoad: true }) };
   const hosts = compiled.flatMap(({ backend }) => (backend.kind === 'host' ? backend.targets : []));
   if (ais.length === 0) return { kind: 'host', targets: hosts };
   return { kind: 'weighted', choices: compiled.map(({ weight, backend }) => ({ weight: weight ?? 1, backend })) };
@@ -74,6 +74,7 @@ function compileAi(
   yamlPath: string,
   scope: BackendScope,
 ): AiBackend {
+  const pool = {};
   const targets = groups.flatMap(({ providers }, group) =>
     providers.map((provider, index) => {
       const place = isGrouped ? `${yamlPath}.groups[${group}].providers[${index}]` : yamlPath;
@@ -85,6 +86,8 @@ function compileAi(
         // A weight is the backend's share, not that of each of its providers.
         weight: weight === undefined ? undefined : weight / providers.length,
         group,
+        failsOver: groups.length > 1,
+        pool,
         yamlPath: place,
       });
     }),
@@ -103,6 +106,7 @@ function aiBackendOf(targets: readonly Target[], layers: readonly PolicyLayer[],
     pathOf: ({ path, matchedPrefix }) => rewrite(path, matchedPrefix),
     routeTypeOf: compileRouteTypes(ai.routes),
     openPaths: scope.openPaths,
+    needsModel: false,
   };
 }
 
@@ -112,11 +116,16 @@ function aliasesOf({ modelAliases = {} }: AiOptions): readonly AddedModel[] {
     .map(([name, target]) => ({ name, target }));
 }
 
-/** Several backends as one: their targets in file order; what only one of them can say is the first one's. */
-export function mergeAiBackends(backends: readonly AiBackend[]): AiBackend {
+/**
+ * Several backends as one: their targets in file order; what only one of them can say is the first one's. Backends of one
+ * route share its load; of those of equal routes the first in the file serves what all of them could.
+ */
+export function mergeAiBackends(backends: readonly AiBackend[], { sharesLoad = false } = {}): AiBackend {
   const [first] = backends;
   if (first === undefined) throw new Error('nothing to merge');
-  const targets = backends.flatMap((backend) => backend.targets);
+  const pool = {};
+  const all = backends.flatMap((backend) => backend.targets);
+  const targets = sharesLoad ? all.map((target) => ({ ...target, pool })) : all;
   const added = new Map(backends.flatMap((backend) => backend.addedModels).map((model) => [model.name, model]));
   return { ...first, targets, targetsFor: () => targets, addedModels: [...added.values()] };
 }

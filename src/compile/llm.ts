@@ -55,6 +55,7 @@ export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: Backend
     pathOf: ({ path }) => path,
     routeTypeOf: () => undefined,
     openPaths: scope.openPaths,
+    needsModel: true,
   };
 }
 

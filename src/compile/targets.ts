@@ -5,6 +5,7 @@ import type { Protocol, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
 import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
+import { affinityOf, type SessionAffinityOptions } from '../policies/sessionAffinity.ts';
 import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
 import {
   aiOptionsOf,
@@ -15,6 +16,7 @@ import {
   type PolicyLayer,
   type PolicySurroundings,
 } from './policy-stack.ts';
+import { targetHealthOf } from './target-health.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface TargetScope {
@@ -25,6 +27,10 @@ export interface TargetScope {
   readonly weight: number | undefined;
   readonly group: number;
   readonly yamlPath: string;
+  /** As `Target` has them. */
+  readonly failsOver?: boolean;
+  readonly pool?: object | undefined;
+  readonly passthrough?: Target['passthrough'];
 }
 
 export interface ProviderTarget {
@@ -57,15 +63,21 @@ export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
 }
 
 export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Target {
-  const { layers } = scope;
+  // What passes as it came is not looked into, and not changed.
+  const layers = scope.passthrough === undefined ? scope.layers : scope.layers.map(withoutAi);
   const ai = aiOptionsOf(layers);
   const upstream = aiUpstreamOf(wanted, scope);
   return {
     upstream,
     weight: scope.weight,
     group: scope.group,
+    failsOver: scope.failsOver ?? false,
+    pool: scope.pool,
+    health: targetHealthOf(upstream, wanted.model, layers, scope.surroundings, true),
+    affinity: affinityOf(innermost<SessionAffinityOptions>(layers, 'sessionAffinity')),
+    passthrough: scope.passthrough,
     declares: wanted.model,
-    modelFor: compileModelChoice(wanted, ai),
+    modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
     edits: attemptEditsOf(withoutPathRewrite(layers), scope.surroundings),
     finalEdits: finalEditsOf(layers, scope.surroundings),
@@ -88,6 +100,11 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     upstream,
     weight: scope.weight ?? 1,
     group: scope.group,
+    failsOver: false,
+    pool: undefined,
+    health: targetHealthOf(upstream, undefined, scope.layers, scope.surroundings, false),
+    affinity: affinityOf(innermost<SessionAffinityOptions>(scope.layers, 'sessionAffinity')),
+    passthrough: undefined,
     declares: undefined,
     modelFor: () => undefined,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
@@ -96,6 +113,11 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     translationFor: () => undefined,
     answerEdits: answerEditsOf(scope.layers, scope.surroundings),
   };
+}
+
+function withoutAi(layer: PolicyLayer): PolicyLayer {
+  const { ai: _unused, ...options } = layer.options;
+  return { ...layer, options };
 }
 
 function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: TargetScope): Upstream {

@@ -11,7 +11,7 @@ import { presetNames } from './providers.ts';
 const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations basicAuth';
 const routePolicies = `${listenerPolicies} requestRedirect requestMirror directResponse mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel localRateLimit remoteRateLimit csrf buffer delay`;
 const backendPolicies =
-  'transformations http tcp backendTunnel requestRedirect health extAuthz authorization sessionAffinity inferenceRouting a2a mcpAuthorization mcpGuardrails';
+  'transformations http tcp backendTunnel requestRedirect extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {
   '': words('workloads services tcpRoutes mcp ui'),
@@ -40,10 +40,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ),
   routing: words('conditional'),
   config: words(
-    'statsAddr enableIpv6 dns database storage modelCatalog tracing metrics histograms standardAttributes sensitiveHeaders customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
+    'enableIpv6 dns database storage modelCatalog customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
   ),
-  'config.logging': words('filter fields database'),
-  frontendPolicies: words('tls tcp networkAuthorization networkExtAuthz proxyProtocol proxy connect accessLog logging tracing'),
+  'config.logging': words('database'),
+  'frontendPolicies.accessLog': words('otlp database'),
+  'frontendPolicies.logging': words('otlp database'),
+  'frontendPolicies.tracing': words('policies'),
+  frontendPolicies: words('tls tcp networkAuthorization networkExtAuthz proxyProtocol proxy connect'),
   'frontendPolicies.http': words(
     'http1MaxHeaders http1IdleTimeout http1HeaderCase http2WindowSize http2ConnectionWindowSize http2FrameSize http2MaxHeaderSize http2KeepaliveInterval http2KeepaliveTimeout maxConnectionDuration',
   ),

@@ -7,10 +7,12 @@ import { apiKey } from './apiKey.ts';
 import { backendAuth } from './backendAuth.ts';
 import { backendTLS } from './backendTLS.ts';
 import { cors } from './cors.ts';
+import { health } from './health.ts';
 import type { PolicyDefinition } from './policy.ts';
 import { requestHeaderModifier } from './requestHeaderModifier.ts';
 import { responseHeaderModifier } from './responseHeaderModifier.ts';
 import { retry } from './retry.ts';
+import { sessionAffinity } from './sessionAffinity.ts';
 import { timeout } from './timeout.ts';
 import { urlRewrite } from './urlRewrite.ts';
 
@@ -39,6 +41,9 @@ export const policies: readonly PolicyDefinition[] = [
   listed(backendAuth),
   // Decided once per upstream when the plan is made; stands here because it belongs to the backend.
   listed(backendTLS),
+  // Read by the compiler, too: they decide which upstream is tried, before any of these edits runs.
+  listed(health),
+  listed(sessionAffinity),
   // Last: the body is edited for the upstream that was chosen, after everything that could have chosen another.
   listed(ai),
 ];

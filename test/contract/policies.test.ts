@@ -11,7 +11,11 @@ const folder = new URL('../../src/policies/', import.meta.url);
 const scope = fakeScope({ yamlPath: 'routes[0].policies' });
 
 /** Those that the compiler asks by functions of their own. */
-const compiledElsewhere: Readonly<Record<string, string>> = { backendTLS: 'upstreamTlsOf' };
+const compiledElsewhere: Readonly<Record<string, string>> = {
+  backendTLS: 'upstreamTlsOf',
+  health: 'healthRuleOf',
+  sessionAffinity: 'affinityOf',
+};
 
 /** A JSON Schema, as far as this test looks into it. */
 interface Schema {
@@ -57,6 +61,8 @@ describe('the list of policies', () => {
       'urlRewrite',
       'backendAuth',
       'backendTLS',
+      'health',
+      'sessionAffinity',
       'ai',
     ]);
   });

@@ -16,7 +16,7 @@ const boxes = (...names: string[]): Candidate[] => names.map((name) => candidate
 const hosts = (...names: string[]): Candidate[] => names.map((name) => candidate(target(name, { kind: 'host' })));
 
 function retry(rule: Partial<RetryRule> = {}): RetryRule {
-  return { attempts: 1, statuses: new Set([503]), backoffMs: 0, ...rule };
+  return { attempts: 2, statuses: new Set([503]), backoffMs: 0, ...rule };
 }
 
 type Play = Readonly<Record<string, number | string | ((sent: Sent) => void)>>;
@@ -65,7 +65,7 @@ describe('the last resort: boxes whose lists lack the model', () => {
 
   test('retries go round without it', async () => {
     const tries = createTries();
-    tries.exchange.retry = retry({ attempts: 2 });
+    tries.exchange.retry = retry({ attempts: 3 });
     playing(tries, { a: 503, b: 200 });
     expect(await outcomeOf(tries, row())).toEqual(['a a a', 'refused a 503']);
   });
@@ -159,23 +159,23 @@ describe('other hosts', () => {
 
   test('a retry policy allows more', async () => {
     const tries = createTries();
-    tries.exchange.retry = retry();
+    tries.exchange.retry = retry({ attempts: 3 });
     playing(tries, { a: 'upstream_closed', b: 503 });
     expect(await outcomeOf(tries, hosts('a', 'b'))).toEqual(['a b a', 'upstream_closed']);
   });
 });
 
 describe('retry', () => {
-  test('attempts are further tries: 2 makes three in all', async () => {
+  test('attempts are all tries, the first one included', async () => {
     const tries = createTries();
-    tries.exchange.retry = retry({ attempts: 2 });
+    tries.exchange.retry = retry({ attempts: 3 });
     playing(tries, { a: 503 });
     expect(await outcomeOf(tries, boxes('a'))).toEqual(['a a a', 'refused a 503']);
   });
 
   test('after the candidates, in turn', async () => {
     const tries = createTries();
-    tries.exchange.retry = retry({ attempts: 3 });
+    tries.exchange.retry = retry({ attempts: 5 });
     playing(tries, { a: 503, b: 'upstream_refused' });
     expect(await outcomeOf(tries, boxes('a', 'b'))).toEqual(['a b a b a', 'refused a 503']);
   });
@@ -201,7 +201,7 @@ describe('retry', () => {
 
   test('it pauses before each further round, not between candidates', async () => {
     const tries = createTries();
-    tries.exchange.retry = retry({ attempts: 2, backoffMs: 500 });
+    tries.exchange.retry = retry({ attempts: 4, backoffMs: 500 });
     playing(tries, { a: 503, b: 503 });
     const outcome = outcomeOf(tries, boxes('a', 'b'));
     await tries.clock.advance(2_000);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { orderCandidates } from '../../../src/backends/candidates.ts';
 import type { Candidate, Target } from '../../../src/backends/target.ts';
 import { type Facts, FakeHerd, runner } from '../answers/fake-herd.ts';
+import { fakeExchange } from '../policies/fake-exchange.ts';
 import { target } from './stage.ts';
 
 function order(
@@ -12,14 +13,14 @@ function order(
 ): string[] {
   const herd = new FakeHerd(targets.map((one) => one.upstream));
   for (const [name, fact] of Object.entries(facts)) herd.know(name, fact);
-  return orderCandidates(targets, model, herd, random).map(nameOf);
+  return orderCandidates(targets, model, herd, random, fakeExchange()).map(nameOf);
 }
 
 /** `order` for a request that names no model. */
 function orderUnnamed(targets: readonly Target[], facts: Readonly<Record<string, Facts>> = {}): string[] {
   const herd = new FakeHerd(targets.map((one) => one.upstream));
   for (const [name, fact] of Object.entries(facts)) herd.know(name, fact);
-  return orderCandidates(targets, undefined, herd, () => 0.5).map(nameOf);
+  return orderCandidates(targets, undefined, herd, () => 0.5, fakeExchange()).map(nameOf);
 }
 
 /** The last resort in parentheses. */
@@ -107,7 +108,7 @@ describe('no model named', () => {
 
   test('without any default the candidates have no model', () => {
     const herd = new FakeHerd([]);
-    const found = orderCandidates([target('a'), target('b')], undefined, herd, () => 0);
+    const found = orderCandidates([target('a'), target('b')], undefined, herd, () => 0, fakeExchange());
     expect(found.map(({ model }) => model)).toEqual([undefined, undefined]);
   });
 });
@@ -118,8 +119,8 @@ test('each candidate has the model that its own target asks for, told whether it
     target('b', { kind: 'openai', modelFor: (requested, isBox) => `${requested}-${isBox}` }),
   ];
   const herd = new FakeHerd(targets.map((one) => one.upstream));
-  expect(orderCandidates(targets, 'm', herd, () => 0).map(({ model }) => model)).toEqual(['m-true', 'm-false']);
-  expect(orderCandidates(targets.slice(1), 'm', herd, () => 0).map(({ model }) => model)).toEqual(['m-false']);
+  expect(orderCandidates(targets, 'm', herd, () => 0, fakeExchange()).map(({ model }) => model)).toEqual(['m-true', 'm-false']);
+  expect(orderCandidates(targets.slice(1), 'm', herd, () => 0, fakeExchange()).map(({ model }) => model)).toEqual(['m-false']);
 });
 
 describe('weights', () => {

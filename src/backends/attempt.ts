@@ -1,0 +1,188 @@
+/** One try at one candidate: its request is made, edited and sent, and a box's refusal is read to be understood. */
+import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import {
+  type Attempt,
+  type AttemptEdit,
+  type AttemptRecord,
+  addWarning,
+  type Call,
+  type Exchange,
+  type Fleet,
+  type Translation,
+  type Upstream,
+} from '../exchange.ts';
+import type { JsonDraft } from '../json/object-text.ts';
+import { readObject } from '../json/read-object.ts';
+import { createOutgoing } from './outgoing.ts';
+import { type Answered, ClientGone, type SendTools, send } from './send.ts';
+import type { Candidate, Target } from './target.ts';
+
+export interface AttemptTools extends SendTools {
+  readonly instanceId: string;
+  readonly fleet: Fleet & {
+    /** A box said that it has not got this model after all. */
+    noteMissing(upstream: Upstream, model: string): void;
+  };
+  /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
+  isModelMissing(status: number, text: string): boolean;
+}
+
+/** What came of it: an answer whose body is still to be relayed, or a box's refusal that was read to be understood. */
+export type AttemptsResult =
+  | {
+      readonly kind: 'answered';
+      readonly candidate: Candidate;
+      readonly attempt: Attempt;
+      readonly answered: Answered;
+    }
+  /** A policy answered in the upstream's place. */
+  | { readonly kind: 'instead'; readonly candidate: Candidate; readonly response: Response }
+  | { readonly kind: 'refused'; readonly candidate: Candidate; readonly refusal: Refusal };
+
+export interface Refusal {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+/** What is sent: a call that was understood, bytes that can be sent again, or neither: then the request's body streams through, once. */
+export interface Payload {
+  readonly call: Call | undefined;
+  readonly bytes: Uint8Array | undefined;
+  /** The bytes have no content-encoding any more. */
+  readonly isPlain: boolean;
+}
+
+/** A box's errors are short and come whole; what is longer, or stalls half-way, counts as a connection that broke. */
+const maxRefusalBytes = 256 * 1024;
+const maxRefusalMs = 10_000;
+/** Tells an upstream that it, or another one, has been asked before (agentgateway's name for it). */
+const retryHeader = 'x-retry-attempt';
+
+/** `number`: 0 for the first try. Throws what the connection failed with, what a policy threw, or ClientGone. */
+export async function tryOne(
+  exchange: Exchange,
+  { call, bytes, isPlain }: Payload,
+  candidate: Candidate,
+  number: number,
+  tools: AttemptTools,
+): Promise<AttemptsResult> {
+  const { target, model } = candidate;
+  const { upstream } = target;
+  const isBox = tools.fleet.isBox(upstream);
+  const translation = call === undefined ? undefined : target.translationFor(exchange.protocol, isBox);
+  const { path, query } = target.pathFor({
+    protocol: translation?.upstream ?? exchange.protocol,
+    clientPath: exchange.path,
+    matchedPrefix: exchange.matchedPrefix,
+    query: exchange.query,
+    isBox,
+  });
+  const attempt: Attempt = {
+    exchange,
+    upstream,
+    outgoing: createOutgoing(exchange, {
+      isBox,
+      path,
+      query,
+      instanceId: tools.instanceId,
+      bodyWasRead: isPlain,
+    }),
+    body: call?.body?.draft(),
+    protocol: exchange.protocol,
+    rewrites: undefined,
+    timeoutMs: undefined,
+  };
+  if (number > 0) attempt.outgoing.headers[retryHeader] = String(number);
+  if (call !== undefined && attempt.body !== undefined) {
+    if (isBox && target.passthrough === undefined) editForBox(exchange, call, attempt.body);
+    if (model !== undefined && model !== call.model) attempt.body.set('model', model);
+  }
+  let response = await editWith(target.edits, attempt);
+  if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
+  response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
+  if (response !== undefined) return { kind: 'instead', candidate, response };
+
+  const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
+  exchange.attempts.push(record);
+  const body = attempt.body?.bytes() ?? formFor(call, model) ?? bytes ?? exchange.request.body ?? undefined;
+  const answered = await sendNoting(target, attempt, body, model, record, tools);
+  if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
+  return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
+}
+
+/** Sends, and lets the target's health learn from what comes of it. */
+async function sendNoting(
+  { health }: Target,
+  attempt: Attempt,
+  body: Parameters<typeof send>[1],
+  model: string | undefined,
+  record: AttemptRecord,
+  tools: AttemptTools,
+): Promise<Answered> {
+  if (health === undefined) return await send(attempt, body, model, record, tools);
+  const { exchange } = attempt;
+  health.begin();
+  try {
+    const answered = await send(attempt, body, model, record, tools);
+    const { status, headers } = answered.response;
+    health.answered(exchange, { status, headers }, record.startedMs);
+    return answered;
+  } catch (thrown) {
+    // Neither a client that leaves nor a limit of the request itself says anything of the upstream.
+    if (thrown instanceof ClientGone || gatewayErrorOf(thrown).code === 'request_timeout') health.leave();
+    else health.failed(exchange);
+    throw thrown;
+  }
+}
+
+/** Stops at the first edit that answers by itself. Waits only where an edit does. */
+async function editWith(edits: readonly AttemptEdit[], attempt: Attempt): Promise<Response | undefined> {
+  for (const edit of edits) {
+    const edited = edit(attempt);
+    const response = edited instanceof Promise ? await edited : edited;
+    if (response !== undefined) return response;
+  }
+  return undefined;
+}
+
+function translate(attempt: Attempt, call: Call, translation: Translation): void {
+  if (attempt.body === undefined) return;
+  const { bytes, warnings } = translation.request(attempt.body.bytes());
+  for (const warning of warnings) addWarning(attempt.exchange, warning);
+  attempt.body = readObject(bytes).draft();
+  attempt.protocol = translation.upstream;
+  // The answer is translated before anything else looks at it.
+  attempt.rewrites = [translation.rewriteFor(call), ...(attempt.rewrites ?? [])];
+}
+
+/** A form whose model is not the one that the client named. */
+function formFor(call: Call | undefined, model: string | undefined): Uint8Array | undefined {
+  return model === undefined || model === call?.model ? undefined : call?.bytesFor?.(model);
+}
+
+/** What Ollama would drop without a word is made to work, made loud, or refused. */
+function editForBox(exchange: Exchange, call: Call, body: JsonDraft): void {
+  if (call.boxRefusal !== undefined) throw call.boxRefusal;
+  for (const [name, value] of call.boxChanges) body.set(name, value);
+  for (const warning of call.boxWarnings ?? []) addWarning(exchange, warning);
+}
+
+async function readRefusal(
+  { response, abort }: Answered,
+  exchange: Exchange,
+  candidate: Candidate,
+  tools: AttemptTools,
+): Promise<Refusal> {
+  const { upstream } = candidate.target;
+  const stop = exchange.clock.after(maxRefusalMs, () =>
+    abort(new GatewayError('upstream_closed', `${upstream.name} stalled in the middle of its answer`)),
+  );
+  const bytes = await response.body.read(maxRefusalBytes).finally(stop);
+  const text = new TextDecoder().decode(bytes);
+  if (candidate.model !== undefined && tools.isModelMissing(response.status, text)) {
+    tools.fleet.noteMissing(upstream, candidate.model);
+  }
+  return { status: response.status, headers: response.headers, bytes, text };
+}

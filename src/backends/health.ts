@@ -1,0 +1,147 @@
+/**
+ * How an upstream has fared lately, and whether it is left alone for that (agentgateway http/health.rs). The numbers outlive a
+ * plan: they are kept in the state, and a new plan's rules go on with them.
+ */
+import type { AnswerSeen, Exchange, HealthRule } from '../exchange.ts';
+import { retryAfterMsOf } from './retry-after.ts';
+
+/** The numbers alone. `createHealthState` makes them; nothing but TargetHealth writes them. */
+export interface HealthState {
+  /** 0 to 1: the average of the last answers, 1 for each good one and 0 for each bad one. */
+  health: number;
+  /** Until headers, of good answers; 0 before the first. */
+  latencySeconds: number;
+  /** Bad answers in a row. */
+  failures: number;
+  /** Evictions since the last good answer. */
+  ejections: number;
+  /** On `clock.now()`. */
+  evictedUntilMs: number | undefined;
+  /** The score to come back with. */
+  restoreHealth: number | undefined;
+  /** Tries that owe their headers. */
+  waiting: number;
+}
+
+export interface TargetHealth {
+  isEvicted(nowMs: number): boolean;
+  /** 0 to 1, the greater the better: what it is chosen by among its equals. `inFlight`: answers that are under way from it. */
+  scoreOf(inFlight: number, nowMs: number): number;
+  /** A try leaves for it; exactly one of the others follows. */
+  begin(): void;
+  answered(exchange: Exchange, answer: AnswerSeen, startedMs: number): void;
+  failed(exchange: Exchange): void;
+  /** The try came to nothing for a reason that is not the upstream's: the client left, or its time was up. */
+  leave(): void;
+  report(nowMs: number): HealthReport;
+}
+
+/** For people and metrics. */
+export interface HealthReport {
+  readonly health: number;
+  readonly latencySeconds: number;
+  readonly consecutiveFailures: number;
+  readonly isEvicted: boolean;
+  /** Until it comes back; 0 when it is not evicted. */
+  readonly evictedForMs: number;
+}
+
+/** The last answer's share of the average (agentgateway types/loadbalancer.rs). */
+const newestShare = 0.3;
+const defaultEvictionMs = 3_000;
+/** However often in a row, and whatever an answer asks for; a longer `duration` in the configuration stays as it is. */
+const maxEvictionMs = 3_600_000;
+
+export function createHealthState(): HealthState {
+  return {
+    health: 1,
+    latencySeconds: 0,
+    failures: 0,
+    ejections: 0,
+    evictedUntilMs: undefined,
+    restoreHealth: undefined,
+    waiting: 0,
+  };
+}
+
+export function createTargetHealth(state: HealthState, rule: HealthRule): TargetHealth {
+  const isEvicted = (nowMs: number): boolean => {
+    if (state.evictedUntilMs === undefined) return false;
+    if (nowMs < state.evictedUntilMs) return true;
+    state.evictedUntilMs = undefined;
+    state.health = state.restoreHealth ?? state.health;
+    return false;
+  };
+  const worsen = (exchange: Exchange, answer: AnswerSeen | undefined): void => {
+    const nowMs = exchange.clock.now();
+    const evictionMs = isEvicted(nowMs) ? undefined : evictionMsOf(state, rule, exchange, answer);
+    state.health *= 1 - newestShare;
+    state.failures += 1;
+    // Tries that were under way when it was evicted, and those made because all are, do not evict it once more.
+    if (evictionMs === undefined) return;
+    state.evictedUntilMs = nowMs + evictionMs;
+    state.restoreHealth = rule.eviction?.restoreHealth;
+    state.ejections += 1;
+  };
+  const leave = () => {
+    state.waiting = Math.max(0, state.waiting - 1);
+  };
+  return {
+    isEvicted,
+    scoreOf(inFlight, nowMs) {
+      isEvicted(nowMs);
+      return state.health / (1 + state.latencySeconds * (1 + 0.1 * (inFlight + state.waiting)));
+    },
+    begin() {
+      state.waiting += 1;
+    },
+    answered(exchange, answer, startedMs) {
+      leave();
+      if (rule.isUnhealthy(exchange, answer)) return worsen(exchange, answer);
+      const seconds = (exchange.clock.now() - startedMs) / 1_000;
+      state.latencySeconds = state.latencySeconds === 0 ? seconds : averaged(state.latencySeconds, seconds);
+      state.health = averaged(state.health, 1);
+      state.failures = 0;
+      state.ejections = 0;
+    },
+    failed(exchange) {
+      leave();
+      worsen(exchange, undefined);
+    },
+    leave,
+    report(nowMs) {
+      const evicted = isEvicted(nowMs);
+      return {
+        health: state.health,
+        latencySeconds: state.latencySeconds,
+        consecutiveFailures: state.failures,
+        isEvicted: evicted,
+        evictedForMs: evicted ? Math.max(0, (state.evictedUntilMs ?? nowMs) - nowMs) : 0,
+      };
+    },
+  };
+}
+
+function averaged(average: number, newest: number): number {
+  return average + (newest - average) * newestShare;
+}
+
+/** Undefined: this answer does not evict. `state` is as it was before the answer. */
+function evictionMsOf(
+  state: HealthState,
+  { eviction }: HealthRule,
+  exchange: Exchange,
+  answer: AnswerSeen | undefined,
+): number | undefined {
+  if (eviction === undefined) return undefined;
+  const { durationMs, consecutiveFailures, healthThreshold, hasDefault } = eviction;
+  const hasCondition = consecutiveFailures !== undefined || healthThreshold !== undefined;
+  const isBelow = healthThreshold !== undefined && state.health < healthThreshold;
+  const areEnough = consecutiveFailures !== undefined && consecutiveFailures > 0 && state.failures + 1 >= consecutiveFailures;
+  if (hasCondition && !isBelow && !areEnough) return undefined;
+  const asked = answer?.status === 429 ? retryAfterMsOf(answer.headers, exchange.clock.wallTime()) : undefined;
+  const backoffMs = exchange.retry?.backoffMs || undefined;
+  const baseMs = durationMs ?? asked ?? backoffMs ?? (hasDefault ? defaultEvictionMs : undefined);
+  if (baseMs === undefined) return undefined;
+  return Math.min(baseMs * (state.ejections + 1), Math.max(maxEvictionMs, durationMs ?? 0));
+}
