@@ -28,6 +28,29 @@ export interface UpstreamTls {
   readonly alpn?: readonly string[];
 }
 
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** TLS towards clients, on one port. A runtime that cannot honour a field refuses it when the plan is compiled. */
+export interface ServerTls {
+  /** By the name that the client asks for (SNI), first that fits; who asks for none of them gets the first one. */
+  readonly certificates: readonly ServerCertificate[];
+  /** PEM: clients must show a certificate that one of these signed. */
+  readonly root: string | undefined;
+  readonly minVersion: TlsVersion | undefined;
+  readonly maxVersion: TlsVersion | undefined;
+  /** OpenSSL's names, in the order of preference. */
+  readonly cipherSuites: readonly string[] | undefined;
+  readonly keyExchangeGroups: readonly string[] | undefined;
+}
+
+export interface ServerCertificate {
+  /** Exact, `*.example.com`, or empty for every name. Lower case. */
+  readonly hostname: string;
+  /** PEM texts. */
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface UpstreamRequest {
   readonly method: string;
   /** Absolute http or https URL, path and query as they go on the wire. */
@@ -41,12 +64,14 @@ export interface UpstreamRequest {
 }
 
 /**
- * The body of an upstream's answer. Either it is read here, whole and bounded, or it is given to `Platform.respond`,
- * or it is cancelled: exactly one of the three.
+ * The body of an upstream's answer. Either it is read here, whole and bounded, or as a stream, or it is given to
+ * `Platform.respond`, or it is cancelled: exactly one of the four.
  */
 export interface UpstreamBody {
   /** Reads everything; more than `maxBytes` rejects with GatewayError upstream_closed. */
   read(maxBytes: number): Promise<Uint8Array>;
+  /** The bytes as they come, for whoever changes them; read no faster than they are taken. Cancelling closes the connection. */
+  stream(): ReadableStream<Uint8Array>;
   /** Closes the connection without reading on. */
   cancel(): void;
 }
@@ -105,6 +130,8 @@ export interface Platform {
   respond(relay: Relay): Response | Promise<Response>;
   /** Why this runtime cannot do what an upstream needs, or undefined. Asked once per upstream when a plan is compiled. */
   refuses(need: { host?: string | undefined; url: string; tls?: UpstreamTls | undefined }): string | undefined;
+  /** Why this runtime cannot open a port with this TLS, and what would do instead; undefined when it can. Left out: it can. */
+  refusesServer?(tls: ServerTls): string | undefined;
   /** One finished line for standard output (access log). */
   print(line: string): void;
   /** One line about the gateway's own affairs, for standard error. */

@@ -56,7 +56,7 @@ async function serveCall(
     const result = await tryCandidates(exchange, { call, bytes: call.bytes, isPlain: true }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     if (result.kind === 'instead') return result.response;
-    return await relayAnswer(exchange, call, protocol, result.candidate, result.answered, tools);
+    return await relayAnswer(exchange, call, protocol, result, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;
     throw unreachableError(gatewayErrorOf(thrown), exchange);

@@ -23,7 +23,7 @@ export async function answerPassthrough(exchange: Exchange, targets: readonly Ta
     const result = await tryCandidates(exchange, { call: undefined, bytes, isPlain }, candidates, tools);
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     if (result.kind === 'instead') return result.response;
-    return relayAnswer(exchange, undefined, exchange.protocol, result.candidate, result.answered, tools);
+    return relayAnswer(exchange, undefined, exchange.protocol, result, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;
     throw unreachableError(gatewayErrorOf(thrown), exchange);

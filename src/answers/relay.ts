@@ -2,25 +2,24 @@
 import type { Answered } from '../backends/send.ts';
 import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
-import { addWarning, type Call, type Exchange, type Outcome, type Protocol, type Upstream } from '../exchange.ts';
+import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
-import { contentLengthOf } from '../http/hop-headers.ts';
-import type { Tap } from '../platform.ts';
-import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
+import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
+import { settle, tapFor, watchAnswer } from './watch.ts';
 
-const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
-  completed: 'completed',
-  broken: 'broken',
-  abandoned: 'abandoned',
-};
+/** A try that was answered, as the retry loop hands it over. */
+export interface Relayed {
+  readonly candidate: Candidate;
+  readonly attempt: Attempt;
+  readonly answered: Answered;
+}
 
 export function relayAnswer(
   exchange: Exchange,
   call: Call | undefined,
   protocol: Protocol | undefined,
-  candidate: Candidate,
-  answered: Answered,
+  { candidate, attempt, answered }: Relayed,
   tools: AnswerTools,
 ): Response | Promise<Response> {
   const { status, headers, body } = answered.response;
@@ -29,11 +28,12 @@ export function relayAnswer(
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
-  exchange.isRelayed = true;
   exchange.status = status;
+  if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered }, tools);
+  exchange.isRelayed = true;
   const watch = watchAnswer(candidate.target.upstream, answered, tools);
   let hasEnded = false;
-  const tap = createTap(exchange, call, headersOnly ? undefined : protocol, headers, watch, (report) => {
+  const tap = tapFor(exchange, call, headersOnly ? undefined : attempt.protocol, headers, watch, (report) => {
     hasEnded = true;
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
@@ -56,81 +56,6 @@ export function relayAnswer(
   } catch (thrown) {
     return giveUp(thrown);
   }
-}
-
-interface Watch {
-  touch(): void;
-  stop(): void;
-  /** Why Corral itself gave the answer up; undefined when it did not. */
-  readonly death: string | undefined;
-}
-
-/** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
-function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): Watch {
-  fleet.enter(upstream);
-  let death: string | undefined;
-  const silence = idle.watch({
-    isStillAlive: () => fleet.checkAlive(upstream),
-    onDead() {
-      death = `${upstream.name} fell silent in the middle of its answer and answers no probe.`;
-      answered.abort(new GatewayError('upstream_silent', death));
-    },
-  });
-  return {
-    touch: silence.touch,
-    get death() {
-      return death;
-    },
-    stop() {
-      silence.stop();
-      fleet.leave(upstream);
-    },
-  };
-}
-
-function createTap(
-  exchange: Exchange,
-  call: Call | undefined,
-  protocol: Protocol | undefined,
-  headers: Headers,
-  watched: Watch,
-  onEnd: (report: TapReport) => void,
-): Tap {
-  const onFirstByte = () => {
-    exchange.firstByteMs = exchange.clock.now();
-  };
-  const onBytes = () => watched.touch();
-  const type = headers.get('content-type') ?? '';
-  const shape = protocol?.stream;
-  if (
-    protocol !== undefined &&
-    shape !== undefined &&
-    type.startsWith(shape.framing === 'sse' ? 'text/event-stream' : 'application/x-ndjson')
-  ) {
-    return createEventTap({
-      shape,
-      removeUsageOnly: call !== undefined && !call.wantsUsage && call.boxChanges.has('stream_options'),
-      errorEvent: (message, seen) =>
-        protocol.errorInStream(new GatewayError('broken_stream', watched.death ?? message), exchange.id, seen),
-      onFirstByte,
-      onBytes,
-      onEnd,
-    });
-  }
-  if (protocol !== undefined && type.startsWith('application/json')) {
-    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: contentLengthOf(headers), onFirstByte, onBytes, onEnd });
-  }
-  return createPlainTap({ onFirstByte, onBytes, onEnd });
-}
-
-function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {
-  exchange.outcome = exchange.status >= 400 && report.how === 'completed' ? undefined : outcomeOf[report.how];
-  exchange.responseModel = report.model;
-  exchange.answerBytes = report.bytes;
-  if (report.usage !== undefined) exchange.usage = { ...report.usage, estimated: false };
-  else if (report.events > 0) exchange.usage = { inputTokens: 0, outputTokens: report.events, estimated: true };
-  const failure = death ?? report.failure;
-  if (failure !== undefined) exchange.error = new GatewayError('broken_stream', failure);
 }
 
 /** Said to the client in one header, and in the log. */

@@ -9,7 +9,12 @@ export interface AnswerTools extends AttemptTools {
   readonly fleet: Herd;
   readonly exchanges: Exchanges;
   readonly idle: IdleWatch;
-  readonly limits: { readonly allowCloudModels: boolean; readonly allowances: CallAllowances };
+  readonly limits: {
+    readonly allowCloudModels: boolean;
+    readonly allowances: CallAllowances;
+    /** Of an answer that is read whole, to be changed. */
+    readonly maxBodyBytes: number;
+  };
   readonly random: () => number;
   /** Whether the built-in demo box may answer while no real one does. */
   readonly hasDemo: boolean;

@@ -70,6 +70,25 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
     });
   }
 
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) =>
+          this.take({
+            data(chunk) {
+              controller.enqueue(chunk);
+              return (controller.desiredSize ?? 0) > 0;
+            },
+            end: () => controller.close(),
+            fail: (cause) => controller.error(cause),
+          }),
+        pull: () => this.resume(),
+        cancel: () => this.cancel(),
+      },
+      { highWaterMark: 1 },
+    );
+  }
+
   cancel(): void {
     if (this.#isGivenUp) return;
     this.#isGivenUp = true;

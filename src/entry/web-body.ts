@@ -14,8 +14,12 @@ export class WebBody implements UpstreamBody {
   }
 
   /** Null where the answer has no body at all. */
-  get stream(): ReadableStream<Uint8Array> | null {
+  get source(): ReadableStream<Uint8Array> | null {
     return this.#response.body;
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return this.source ?? new ReadableStream({ start: (controller) => controller.close() });
   }
 
   /** Everything at once. Only for bodies whose `length` is known and small. */
@@ -32,7 +36,7 @@ export class WebBody implements UpstreamBody {
       if (this.length > maxBytes) throw this.#tooLong(maxBytes);
       return this.whole();
     }
-    const reader = this.stream?.getReader();
+    const reader = this.source?.getReader();
     if (reader === undefined) return new Uint8Array(0);
     const chunks: Uint8Array[] = [];
     let total = 0;
@@ -51,7 +55,7 @@ export class WebBody implements UpstreamBody {
   }
 
   cancel(): void {
-    this.stream?.cancel().catch(ignore);
+    this.source?.cancel().catch(ignore);
   }
 
   #tooLong(maxBytes: number): GatewayError {

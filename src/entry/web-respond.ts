@@ -9,13 +9,13 @@ const smallBytes = 64 * 1024;
 export function respondWeb(relay: Relay): Response | Promise<Response> {
   const { status, headers, body, tap } = relay;
   if (!(body instanceof WebBody)) throw new TypeError('respond takes the body that send gave');
-  const { stream } = body;
-  if (relay.headersOnly || stream === null) {
+  const { source } = body;
+  if (relay.headersOnly || source === null) {
     body.cancel();
     tap.end();
     return new Response(null, { status, headers });
   }
-  const reader = stream.getReader();
+  const reader = source.getReader();
   if (body.length !== undefined)
     return body.length <= smallBytes ? respondSmall(relay, reader, body.length) : respondStream(relay, reader);
   return headers.get('content-type')?.startsWith('application/json') === true

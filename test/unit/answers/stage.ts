@@ -241,6 +241,7 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
             if (bytes.length > maxBytes || answer.ends === 'broken') throw new GatewayError('upstream_closed', 'too long');
             return bytes;
           },
+          stream: () => streamOf(answer, sent),
           cancel() {
             sent.isCancelled = true;
           },
@@ -278,6 +279,26 @@ async function textOf(body: UpstreamRequest['body']): Promise<string | undefined
 
 function chunksOf({ body = '' }: Answer): readonly string[] {
   return typeof body === 'string' ? [body] : body;
+}
+
+/** The body itself, for whoever reads it as a stream. */
+function streamOf(answer: Answer, sent: Sent): ReadableStream<Uint8Array> {
+  const chunks = chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk));
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const chunk = chunks.shift();
+        if (chunk !== undefined) controller.enqueue(chunk);
+        else if (answer.ends === 'broken') controller.error(new Error('broken'));
+        else if (answer.ends === 'silent') await abortOf(sent.request.signal);
+        else controller.close();
+      },
+      cancel() {
+        sent.isCancelled = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** As the runtimes with web streams do it. */

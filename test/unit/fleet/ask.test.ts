@@ -23,7 +23,11 @@ describe('a question', () => {
       ...world.platform,
       send: async (request: { signal: AbortSignal }) => {
         signal = request.signal;
-        return { status: 200, headers: new Headers(), body: { read: () => new Promise<never>(() => undefined), cancel() {} } };
+        return {
+          status: 200,
+          headers: new Headers(),
+          body: { read: () => new Promise<never>(() => undefined), stream: () => new ReadableStream(), cancel() {} },
+        };
       },
     };
     const answer = ask(platform, question);

@@ -73,6 +73,7 @@ export function createWorld({ hasBackground = true } = {}): World {
           if (bytes.length > maxBytes) throw new GatewayError('upstream_closed', 'too long');
           return bytes;
         },
+        stream: () => new ReadableStream(),
         cancel() {},
       },
     };

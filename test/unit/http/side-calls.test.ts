@@ -26,6 +26,7 @@ function world(text = 'answer') {
             state.readUpTo = maxBytes;
             return new TextEncoder().encode(text);
           },
+          stream: () => new ReadableStream(),
           cancel() {
             state.isCancelled = true;
           },

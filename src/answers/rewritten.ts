@@ -1,0 +1,169 @@
+/**
+ * Answers that are changed on their way, by a translation or a guard, or read by a policy around the route. The tap watches the
+ * upstream's own bytes; what comes out of it passes the rewrites in their order. Streams stay streams: nothing is read that the
+ * client does not take, and each rewrite says itself how much it holds back.
+ */
+import { type Answered, ClientGone } from '../backends/send.ts';
+import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import type { Attempt, Call, Exchange, Outcome, RewrittenAnswer, StreamRewrite } from '../exchange.ts';
+import type { TapReport } from '../streams/tap.ts';
+import { plainBytes } from './plain-bytes.ts';
+import { rewrittenStream } from './rewritten-stream.ts';
+import type { AnswerTools } from './tools.ts';
+import { isEventStream, settle, tapFor, type Watch, watchAnswer } from './watch.ts';
+
+interface Rewriting {
+  readonly attempt: Attempt;
+  readonly answered: Answered;
+}
+
+/** False: its bytes may pass as they come, by the shortest way. */
+export function mustBeRewritten({ exchange, rewrites }: Attempt): boolean {
+  return exchange.answerIsRead || (rewrites !== undefined && rewrites.length > 0);
+}
+
+export function relayRewritten(
+  exchange: Exchange,
+  call: Call | undefined,
+  { attempt, answered }: Rewriting,
+  tools: AnswerTools,
+): Response | Promise<Response> {
+  const { headers } = answered.response;
+  const rewrites = attempt.rewrites ?? [];
+  const isStream = isEventStream(attempt.protocol, headers);
+  const source = plainBytes(answered.response, attempt.upstream.name);
+  const watch = watchAnswer(attempt.upstream, answered, tools);
+  if (rewrites.length > 0 && !isStream) return relayWhole(exchange, call, { attempt, answered }, source, watch, tools);
+  const streams = rewrites.map((rewrite) => rewrite.stream()).filter((stream) => stream !== undefined);
+  return relayStream(exchange, call, { attempt, answered }, source, streams, watch, tools);
+}
+
+function relayStream(
+  exchange: Exchange,
+  call: Call | undefined,
+  { attempt, answered }: Rewriting,
+  source: ReadableStream<Uint8Array>,
+  rewrites: readonly StreamRewrite[],
+  watch: Watch,
+  tools: AnswerTools,
+): Response {
+  const { status, headers } = answered.response;
+  exchange.isRelayed = true;
+  let verdict: { readonly outcome: Outcome; readonly error: GatewayError | undefined } | undefined;
+  const tap = tapFor(exchange, call, attempt.protocol, headers, watch, (report) => {
+    watch.stop();
+    if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the answer was given up'));
+    settle(exchange, report, watch.death);
+    if (verdict !== undefined) {
+      exchange.outcome = verdict.outcome;
+      exchange.error = verdict.error;
+    }
+    tools.exchanges.end(exchange);
+  });
+  if (rewrites.length > 0) headers.delete('content-length');
+  const type = rewrites.findLast(({ contentType }) => contentType !== undefined)?.contentType;
+  if (type !== undefined) headers.set('content-type', type);
+  const body = rewrittenStream({
+    source,
+    tap,
+    rewrites,
+    runtime: tools.platform.runtime,
+    clock: exchange.clock,
+    onGivenUp() {
+      // A rewrite that ended the stream has left the reason in the exchange, if it refused it.
+      const { error } = exchange;
+      verdict = { outcome: error === undefined ? 'completed' : error.status < 500 ? 'refused' : 'failed', error };
+    },
+    onFault(thrown) {
+      const error = gatewayErrorOf(thrown);
+      exchange.error = error;
+      return exchange.protocol?.errorInStream(error, exchange.id) ?? '';
+    },
+  });
+  return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, { status, headers });
+}
+
+/** Read to its end, within the limit of bodies; a rewrite then gets the text, and what it refuses is still an ordinary error. */
+async function relayWhole(
+  exchange: Exchange,
+  call: Call | undefined,
+  { attempt, answered }: Rewriting,
+  source: ReadableStream<Uint8Array>,
+  watch: Watch,
+  tools: AnswerTools,
+): Promise<Response> {
+  const { status, headers } = answered.response;
+  let report: TapReport | undefined;
+  const tap = tapFor(exchange, call, attempt.protocol, headers, watch, (told) => {
+    report = told;
+  });
+  let hasLeft = false;
+  exchange.peer.onGone(() => {
+    hasLeft = true;
+    answered.abort(new ClientGone());
+  });
+  const chunks: string[] = [];
+  const decoder = new TextDecoder();
+  const reader = source.getReader();
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes += value.length;
+      if (bytes > tools.limits.maxBodyBytes) throw tooLarge(attempt, tools.limits.maxBodyBytes);
+      chunks.push(decoder.decode(tap.push(value), { stream: true }));
+    }
+    tap.end();
+  } catch (thrown) {
+    reader.cancel().catch(() => undefined);
+    answered.abort(thrown);
+    tap.gone();
+    if (hasLeft || thrown instanceof ClientGone) throw new ClientGone();
+    const { death = `${attempt.upstream.name} broke off in the middle of its answer` } = watch;
+    throw thrown instanceof GatewayError && thrown.code === 'answer_too_large'
+      ? thrown
+      : new GatewayError('upstream_closed', death, { cause: thrown });
+  } finally {
+    watch.stop();
+  }
+  if (report !== undefined) settle(exchange, report, watch.death);
+  if (report?.how === 'broken') throw exchange.error ?? new GatewayError('broken_stream', 'the answer is not whole');
+  chunks.push(decoder.decode());
+  try {
+    return respond(await rewriteWhole(chunks.join(''), status, attempt), headers);
+  } catch (thrown) {
+    // What became of the exchange is decided by the error from here on.
+    exchange.outcome = undefined;
+    throw thrown;
+  }
+}
+
+async function rewriteWhole(text: string, status: number, { rewrites = [] }: Attempt): Promise<Required<RewrittenAnswer>> {
+  let answer = { text, status, contentType: '', headers: {} };
+  for (const rewrite of rewrites) {
+    const rewriting = rewrite.whole(answer.text, answer.status);
+    const rewritten = rewriting instanceof Promise ? await rewriting : rewriting;
+    answer = { ...answer, ...rewritten, headers: { ...answer.headers, ...rewritten.headers } };
+  }
+  return answer;
+}
+
+/** These speak of the bytes that the upstream sent. */
+const ofTheBytes = ['etag', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'accept-ranges', 'transfer-encoding'];
+
+function respond({ text, status, contentType, headers: added }: Required<RewrittenAnswer>, headers: Headers): Response {
+  const bytes = new TextEncoder().encode(text);
+  for (const name of ofTheBytes) headers.delete(name);
+  if (contentType !== '') headers.set('content-type', contentType);
+  for (const name in added) headers.set(name, added[name] ?? '');
+  headers.set('content-length', String(bytes.length));
+  return new Response(bytes, { status, headers });
+}
+
+function tooLarge({ upstream }: Attempt, maxBytes: number): GatewayError {
+  return new GatewayError(
+    'answer_too_large',
+    `the answer of ${upstream.name} is larger than ${maxBytes} bytes, more than can be looked through; fleet.maxBodyBytes sets this limit`,
+  );
+}

@@ -1,0 +1,95 @@
+/** What is watched of an answer on its way to the client: whether its upstream still lives, and what the bytes tell. */
+import type { Answered } from '../backends/send.ts';
+import { GatewayError } from '../errors.ts';
+import type { Call, Exchange, Outcome, Protocol, Upstream } from '../exchange.ts';
+import { contentLengthOf } from '../http/hop-headers.ts';
+import type { Tap } from '../platform.ts';
+import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
+import type { AnswerTools } from './tools.ts';
+
+const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
+  completed: 'completed',
+  broken: 'broken',
+  abandoned: 'abandoned',
+};
+
+/** Eyes on one answer that is under way. */
+export interface Watch {
+  touch(): void;
+  stop(): void;
+  /** Why Corral itself gave the answer up; undefined when it did not. */
+  readonly death: string | undefined;
+}
+
+/** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
+export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): Watch {
+  fleet.enter(upstream);
+  let death: string | undefined;
+  const silence = idle.watch({
+    isStillAlive: () => fleet.checkAlive(upstream),
+    onDead() {
+      death = `${upstream.name} fell silent in the middle of its answer and answers no probe.`;
+      answered.abort(new GatewayError('upstream_silent', death));
+    },
+  });
+  return {
+    touch: silence.touch,
+    get death() {
+      return death;
+    },
+    stop() {
+      silence.stop();
+      fleet.leave(upstream);
+    },
+  };
+}
+
+/** Whether an answer is a stream of the protocol's events. */
+export function isEventStream(protocol: Protocol | undefined, headers: Headers): boolean {
+  const framing = protocol?.stream?.framing;
+  if (framing === undefined) return false;
+  return (headers.get('content-type') ?? '').startsWith(framing === 'sse' ? 'text/event-stream' : 'application/x-ndjson');
+}
+
+/** `protocol` is the one that the upstream speaks; undefined where the answer has no body, or one that nobody understands. */
+export function tapFor(
+  exchange: Exchange,
+  call: Call | undefined,
+  protocol: Protocol | undefined,
+  headers: Headers,
+  watched: Watch,
+  onEnd: (report: TapReport) => void,
+): Tap {
+  const onFirstByte = () => {
+    exchange.firstByteMs = exchange.clock.now();
+  };
+  const onBytes = () => watched.touch();
+  if (protocol?.stream !== undefined && isEventStream(protocol, headers)) {
+    return createEventTap({
+      shape: protocol.stream,
+      // After a translation the extra usage was not asked for on this client's behalf, and goes no further than the translation.
+      removeUsageOnly:
+        call !== undefined && call.protocol === protocol && !call.wantsUsage && call.boxChanges.has('stream_options'),
+      errorEvent: (message, seen) =>
+        protocol.errorInStream(new GatewayError('broken_stream', watched.death ?? message), exchange.id, seen),
+      onFirstByte,
+      onBytes,
+      onEnd,
+    });
+  }
+  if (protocol !== undefined && (headers.get('content-type') ?? '').startsWith('application/json')) {
+    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: contentLengthOf(headers), onFirstByte, onBytes, onEnd });
+  }
+  return createPlainTap({ onFirstByte, onBytes, onEnd });
+}
+
+/** What the tap learned, written into the exchange. */
+export function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {
+  exchange.outcome = exchange.status >= 400 && report.how === 'completed' ? undefined : outcomeOf[report.how];
+  exchange.responseModel = report.model;
+  exchange.answerBytes = report.bytes;
+  if (report.usage !== undefined) exchange.usage = { ...report.usage, estimated: false };
+  else if (report.events > 0) exchange.usage = { inputTokens: 0, outputTokens: report.events, estimated: true };
+  const failure = death ?? report.failure;
+  if (failure !== undefined) exchange.error = new GatewayError('broken_stream', failure);
+}
