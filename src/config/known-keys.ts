@@ -8,7 +8,7 @@ import { type ForeignKind, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
-const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations basicAuth';
+const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations';
 const routePolicies = `${listenerPolicies} requestRedirect requestMirror directResponse mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel localRateLimit remoteRateLimit csrf buffer delay`;
 const backendPolicies =
   'transformations http tcp backendTunnel requestRedirect extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';

@@ -6,6 +6,7 @@ import { ai } from './ai.ts';
 import { apiKey } from './apiKey.ts';
 import { backendAuth } from './backendAuth.ts';
 import { backendTLS } from './backendTLS.ts';
+import { basicAuth } from './basicAuth.ts';
 import { cors } from './cors.ts';
 import { health } from './health.ts';
 import type { PolicyDefinition } from './policy.ts';
@@ -28,6 +29,8 @@ export const policies: readonly PolicyDefinition[] = [
   // A browser's preflight carries no key, so it is answered before keys are asked for; and a 401 needs CORS headers to be read.
   listed(cors),
   // Nothing that costs anything, and nothing that touches the request, happens for somebody who may not come in.
+  listed(basicAuth),
+  // After the others: what a key may use counts, whoever else the caller has shown to be.
   listed(apiKey),
   // Limits count from the first byte, so their place matters little; they are set before anything waits.
   listed(timeout),

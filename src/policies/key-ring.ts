@@ -10,6 +10,7 @@
  * keys out as they could from a cache of whatever comes.
  */
 import type { Identity } from '../exchange.ts';
+import { isSameText } from './constant-time.ts';
 
 export interface KeyRing {
   /** Whom the key stands for, if it is known in clear. */
@@ -73,7 +74,7 @@ export function createKeyRing(keys: readonly RingKey[]): KeyRing {
 }
 
 function knownOf(candidates: readonly KnownKey[] | undefined, key: string): KnownKey | undefined {
-  return candidates?.find((candidate) => isSame(candidate.key, key));
+  return candidates?.find((candidate) => isSameText(candidate.key, key));
 }
 
 /** FNV-1a over UTF-16 units: the same work for every key of one length. */
@@ -81,13 +82,6 @@ function fingerprintOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
   return hash;
-}
-
-function isSame(known: string, presented: string): boolean {
-  if (known.length !== presented.length) return false;
-  let difference = 0;
-  for (let index = 0; index < known.length; index++) difference |= known.charCodeAt(index) ^ presented.charCodeAt(index);
-  return difference === 0;
 }
 
 async function sha256HexOf(text: string): Promise<string> {
