@@ -47,3 +47,23 @@ export interface CelExpression {
 export class CelFailure extends Error {
   override readonly name = 'CelFailure';
 }
+
+/** It read something that is not there: a header, a claim, the body of a request that nobody has read. */
+export class CelMissing extends CelFailure {}
+
+/** A secret in a variable: printed as `<redacted>`, told by its method `unredacted()` only. */
+export class Redacted {
+  readonly #secret: string;
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  reveal(): string {
+    return this.#secret;
+  }
+
+  toString(): string {
+    return '<redacted>';
+  }
+}

@@ -1,6 +1,8 @@
 /** What an expression reads, seen once from its parsed form. */
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { CelNeeds } from './expression.ts';
+import { variables } from './variables.ts';
+import { childrenOf } from './walk.ts';
 
 /** All variables that are read, each with its first member where that is written down: `request.body`, `llm`. */
 export function readsOf(node: ASTNode): ReadonlySet<string> {
@@ -9,18 +11,16 @@ export function readsOf(node: ASTNode): ReadonlySet<string> {
   return found;
 }
 
-export function needsOf(found: ReadonlySet<string>): CelNeeds {
-  const all = found.has('variables()');
-  const reads = (...names: string[]): boolean => all || names.some((name) => found.has(name));
+export function needsOf(reads: ReadonlySet<string>): CelNeeds {
+  const roots = new Set([...reads].map((name) => name.split('.', 1)[0]));
+  const readsOne = (...names: string[]): boolean => names.some((name) => reads.has(name));
   return {
-    requestBody:
-      reads('request', 'request.body', 'request.bodyPrefix', 'llmRequest') ||
-      [...found].some((name) => name.startsWith('llmRequest.')),
-    responseBody: reads('response', 'response.body', 'response.bodyPrefix'),
-    response: all || [...found].some((name) => name === 'response' || name.startsWith('response.')),
-    llm: all || [...found].some((name) => name === 'llm' || name.startsWith('llm.')),
-    prompt: reads('llm', 'llm.prompt'),
-    completion: reads('llm', 'llm.completion', 'llm.toolCalls'),
+    requestBody: roots.has('llmRequest') || readsOne('request', 'request.body', 'request.bodyPrefix'),
+    responseBody: readsOne('response', 'response.body', 'response.bodyPrefix'),
+    response: roots.has('response'),
+    llm: roots.has('llm'),
+    prompt: readsOne('llm', 'llm.prompt'),
+    completion: readsOne('llm', 'llm.completion', 'llm.toolCalls'),
   };
 }
 
@@ -29,21 +29,21 @@ function collect(node: ASTNode, found: Set<string>): void {
     found.add(node.args);
     return;
   }
+  // `variables()` is all of them.
+  if (node.op === 'call' && node.args[0] === 'variables') for (const name of variables.keys()) found.add(name);
   if (node.op === '.' || node.op === '.?' || node.op === '[]' || node.op === '[?]') {
     const [object, member] = node.args;
-    const name =
-      typeof member === 'string' ? member : member.op === 'value' && typeof member.args === 'string' ? member.args : undefined;
+    const name = nameOf(member);
     if (object.op === 'id' && name !== undefined) {
       found.add(`${object.args}.${name}`);
       return;
     }
   }
-  if (node.op === 'call' && node.args[0] === 'variables') found.add('variables()');
   for (const child of childrenOf(node.args)) collect(child, found);
 }
 
-/** The nodes among a node's arguments, whose shape differs by operator. */
-function* childrenOf(given: unknown): Generator<ASTNode> {
-  if (Array.isArray(given)) for (const item of given) yield* childrenOf(item);
-  else if (typeof given === 'object' && given !== null && 'op' in given && 'args' in given) yield given as ASTNode;
+/** The member that is asked for, where it is written down. */
+function nameOf(member: string | ASTNode): string | undefined {
+  if (typeof member === 'string') return member;
+  return member.op === 'value' && typeof member.args === 'string' ? member.args : undefined;
 }

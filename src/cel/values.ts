@@ -4,7 +4,6 @@
  */
 import { parseValue } from '../json/parse.ts';
 import { CelFailure } from './expression.ts';
-import { View } from './views.ts';
 
 /** As deep as the values that expressions read and make may be. */
 const maxDepth = 256;
@@ -61,17 +60,30 @@ export function plainOf(value: unknown, depth = 0): unknown {
   if (depth > maxDepth) throw new CelFailure(`a value is nested more than ${maxDepth} deep`);
   if (value instanceof Uint8Array) return base64Of(value);
   if (Array.isArray(value)) return value.map((item) => plainOf(item, depth + 1));
-  if (value instanceof View || value instanceof Map) {
-    return Object.fromEntries([...value].map(([name, member]) => [name, plainOf(member, depth + 1)]));
-  }
   if (value instanceof Date) return value.toISOString();
-  if (!isPlain(value)) return String(value);
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainOf(member, depth + 1)]));
+  if ('whole' in value && !isMap(value)) return plainOf(value.whole, depth + 1);
+  if (!isMap(value)) return String(value);
+  return Object.fromEntries(entriesOf(value).map(([name, member]) => [String(name), plainOf(member, depth + 1)]));
 }
 
-function isPlain(value: object): boolean {
+/** Whether CEL would call it a map. */
+function isMap(value: object): boolean {
+  if (value instanceof Map) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** Names and values of a map, or places and items of a list. Throws CelFailure for anything else. */
+export function entriesOf(value: unknown): readonly (readonly [key: unknown, value: unknown])[] {
+  if (value instanceof Map) return [...value];
+  if (Array.isArray(value)) return value.map((item, index) => [BigInt(index), item]);
+  if (typeof value === 'object' && value !== null && isMap(value)) return Object.entries(value);
+  throw new CelFailure('a map was expected');
+}
+
+/** A value as JSON text. */
+export function jsonOf(value: unknown): string {
+  return JSON.stringify(plainOf(value)) ?? 'null';
 }
 
 /** A value as text for headers, keys and log fields; undefined for null. */
@@ -88,4 +100,14 @@ export function base64Of(bytes: Uint8Array): string {
   let binary = '';
   for (let at = 0; at < bytes.length; at += 8_192) binary += String.fromCharCode(...bytes.subarray(at, at + 8_192));
   return btoa(binary);
+}
+
+/** Padding may be there or not. Throws CelFailure for what is no base64. */
+export function bytesOfBase64(text: string): Uint8Array {
+  try {
+    if (/\s/.test(text)) throw new TypeError('atob passes over white space');
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    throw new CelFailure('this is no base64');
+  }
 }

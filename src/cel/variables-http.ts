@@ -18,7 +18,9 @@ const request: Readers<Exchange> = new Map<string, (exchange: Exchange) => unkno
   ['headers', ({ headers }) => new HeaderView(headers)],
   ['body', ({ heldBody }) => heldBody],
   ['bodyPrefix', ({ heldBody }) => heldBody?.subarray(0, prefixBytes)],
-  ['startTime', ({ clock, startedMs }) => new Date(clock.now() === startedMs ? startedMs : startedMs)],
+  ['startTime', ({ clock, startedMs }) => new Date(clock.wallTime() - (clock.now() - startedMs))],
+  // Where it is over: in the log and in traces.
+  ['endTime', ({ outcome, clock }) => (outcome === undefined ? undefined : new Date(clock.wallTime()))],
 ]);
 
 const response: Readers<AnswerSeen> = new Map<string, (answer: AnswerSeen) => unknown>([
