@@ -323,6 +323,8 @@ export interface Attempt {
   rewrites: AnswerRewrite[] | undefined;
   /** Until headers; undefined: no limit of the policy's. */
   timeoutMs: number | undefined;
+  /** The prompt's tokens by estimate, where the provider's `tokenize` asks for one: limits take them up front. */
+  promptTokens?: number | undefined;
 }
 
 /**

@@ -9,9 +9,9 @@ import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
 const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations';
-const routePolicies = `${listenerPolicies} requestRedirect requestMirror directResponse mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel localRateLimit remoteRateLimit csrf buffer delay`;
+const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit csrf`;
 const backendPolicies =
-  'transformations http tcp backendTunnel requestRedirect extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';
+  'transformations tcp backendTunnel extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {
   '': words('workloads services tcpRoutes mcp ui'),

@@ -20,6 +20,11 @@ const framing = new Set([
   'upgrade',
 ]);
 
+/** Whether a text may stand as a header's value. */
+export function isHeaderValue(text: string): boolean {
+  return value.test(text);
+}
+
 const headerValueField = z
   .string({ error: 'expected a text; put numbers and true or false in quotes' })
   .regex(value, { error: 'a header value holds printable signs only, no line ends' });

@@ -7,10 +7,17 @@ import { apiKey } from './apiKey.ts';
 import { backendAuth } from './backendAuth.ts';
 import { backendTLS } from './backendTLS.ts';
 import { basicAuth } from './basicAuth.ts';
+import { buffer } from './buffer.ts';
 import { cors } from './cors.ts';
+import { delay } from './delay.ts';
+import { directResponse } from './directResponse.ts';
 import { health } from './health.ts';
+import { http } from './http.ts';
+import { localRateLimit } from './localRateLimit.ts';
 import type { PolicyDefinition } from './policy.ts';
 import { requestHeaderModifier } from './requestHeaderModifier.ts';
+import { requestMirror } from './requestMirror.ts';
+import { requestRedirect } from './requestRedirect.ts';
 import { responseHeaderModifier } from './responseHeaderModifier.ts';
 import { retry } from './retry.ts';
 import { sessionAffinity } from './sessionAffinity.ts';
@@ -35,11 +42,23 @@ export const policies: readonly PolicyDefinition[] = [
   // Limits count from the first byte, so their place matters little; they are set before anything waits.
   listed(timeout),
   listed(retry),
+  // Whoever was turned away above has cost nothing; what is turned away below, a guard's rejection included, has.
+  listed(localRateLimit),
+  // Before anything that reads the body, and around everything that still changes the answer.
+  listed(buffer),
   // Adds to what the answer is made of, further in than CORS: what cors says about the answer cannot be overwritten here.
   listed(responseHeaderModifier),
   // From here on: edits of each try. Headers first, so that an explicit authority of urlRewrite beats a `host` set here.
   listed(requestHeaderModifier),
   listed(urlRewrite),
+  // Those that answer by themselves, once everybody has been let in and counted. A delayed answer comes late, whoever gives it.
+  listed(requestRedirect),
+  listed(delay),
+  listed(directResponse),
+  // After the edits of path and headers, which a copy shares; before credentials, which are the upstream's alone.
+  listed(requestMirror),
+  // Of the two limits for one try the backend's own comes second, and the shorter one counts.
+  listed(http),
   // After the general header edits: the credential that an upstream needs is not lost to them.
   listed(backendAuth),
   // Decided once per upstream when the plan is made; stands here because it belongs to the backend.

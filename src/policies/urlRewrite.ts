@@ -2,38 +2,11 @@
 import * as z from 'zod';
 import { GatewayError } from '../errors.ts';
 import type { AttemptEdit, Exchange } from '../exchange.ts';
+import { authorityField, clientAuthorityOf, hostOf, pathField } from './authority.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
 
-const authorityText = z.string().regex(/^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, {
-  error: 'expected "host" or "host:port", such as "localhost:11434"',
-});
-const hostText = z
-  .string()
-  .regex(/^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])$/i, { error: 'expected a host name without scheme and port, such as "localhost"' });
-const pathText = z
-  .string()
-  .regex(/^\/[\x21\x22\x24-\x3e\x40-\x7e]*$/, { error: 'expected a path that starts with "/", without "?", "#" and spaces' });
-
-const authorityField = z.union(
-  [
-    z.enum(['auto', 'none']),
-    z.strictObject({ full: authorityText.describe('Host and port as the upstream shall see them: `localhost:11434`.') }),
-    z.strictObject({ host: hostText.describe('Host name as the upstream shall see it, without port.') }),
-    z.strictObject({ port: z.int().min(1).max(65_535).describe("Port as the upstream shall see it, beside the client's host.") }),
-  ],
-  { error: 'expected auto, none, or one of {full: "host:port"}, {host: "name"}, {port: number}' },
-);
-
-const pathField = z.union(
-  [
-    z.strictObject({ full: pathText.describe('The whole path.') }),
-    z.strictObject({ prefix: pathText.describe('Stands in place of the prefix by which the route matched.') }),
-  ],
-  { error: 'expected one of {full: "/path"} and {prefix: "/path"}' },
-);
-
 const optionsField = z.strictObject({
-  authority: authorityField
+  authority: authorityField('the upstream shall see it')
     .optional()
     .describe("The Host that the upstream sees. auto (default): the upstream's own. none: the client's, unchanged."),
   path: pathField.optional().describe('The path that the upstream sees.'),
@@ -104,13 +77,4 @@ function setAuthority(authorityOf: (exchange: Exchange) => string): AttemptEdit 
   return ({ exchange, outgoing }) => {
     outgoing.authority = authorityOf(exchange);
   };
-}
-
-/** As the client wrote it, port included. */
-function clientAuthorityOf(exchange: Exchange): string {
-  return exchange.headers.get('host') ?? hostOf(exchange);
-}
-
-function hostOf({ host }: Exchange): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }

@@ -8,7 +8,8 @@ import { policies, policyNamed } from '../../src/policies/index.ts';
 import { fakeScope } from '../unit/policies/fake-exchange.ts';
 
 const folder = new URL('../../src/policies/', import.meta.url);
-const scope = fakeScope({ yamlPath: 'routes[0].policies' });
+const server = { name: 'server', baseUrl: 'http://server:1', tls: undefined, headers: {} };
+const scope = fakeScope({ yamlPath: 'routes[0].policies', serverOf: () => server });
 
 /** Those that the compiler asks by functions of their own. */
 const compiledElsewhere: Readonly<Record<string, string>> = {
@@ -57,9 +58,16 @@ describe('the list of policies', () => {
       'apiKey',
       'timeout',
       'retry',
+      'localRateLimit',
+      'buffer',
       'responseHeaderModifier',
       'requestHeaderModifier',
       'urlRewrite',
+      'requestRedirect',
+      'delay',
+      'directResponse',
+      'requestMirror',
+      'http',
       'backendAuth',
       'backendTLS',
       'health',
@@ -107,7 +115,10 @@ describe.each(policies.map((policy) => [policy.name, policy] as const))('the pol
     expect(new Set(policy.places).size).toBe(policy.places.length);
     // What is decided before a route is known cannot be about a try at an upstream alone.
     if (policy.places.includes('listener')) expect(policy.onRequest).toBeDefined();
-    if (policy.places.includes('backend') && policy.onRequest !== undefined) expect(name).toBe('responseHeaderModifier');
+    // What only runs around the exchange would do nothing on a backend.
+    if (policy.places.includes('backend') && policy.onRequest !== undefined) {
+      expect(policy.onAttempt ?? policy.onBackendAttempt ?? policy.onBackendAnswer).toBeDefined();
+    }
   });
 
   it('has an example that its own schema takes', () => {
@@ -115,10 +126,12 @@ describe.each(policies.map((policy) => [policy.name, policy] as const))('the pol
     expect(result.error?.issues).toBeUndefined();
   });
 
-  it('takes only an object, and no unknown key at any depth', () => {
-    for (const wrong of [null, 'on', true, 5, []]) expect(policy.options.safeParse(wrong).success).toBe(false);
-    const example = exampleOf(name) as Record<string, unknown>;
-    const result = policy.options.safeParse({ ...example, noSuchKey: 1 });
+  it('takes only an object, or a list of such, and no unknown key at any depth', () => {
+    const example = exampleOf(name) as Record<string, unknown> | Record<string, unknown>[];
+    const empty = Array.isArray(example) ? {} : [];
+    for (const wrong of [null, 'on', true, 5, empty]) expect(policy.options.safeParse(wrong).success).toBe(false);
+    const misspelt = Array.isArray(example) ? [{ ...example[0], noSuchKey: 1 }] : { ...example, noSuchKey: 1 };
+    const result = policy.options.safeParse(misspelt);
     expect(result.error?.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['noSuchKey'] }]);
     for (const [path, { additionalProperties }] of objectsIn(schemaOf(policy.options), name)) {
       expect([path, additionalProperties]).toEqual([path, false]);
@@ -135,7 +148,9 @@ describe.each(policies.map((policy) => [policy.name, policy] as const))('the pol
 
   it('is made once, by a factory that gives what runs per request', async () => {
     const options = readingWith(undefined, () => policy.options.parse(exampleOf(name)));
-    const made = [policy.onRequest?.(options, scope), policy.onAttempt?.(options, scope)].filter((one) => one !== undefined);
+    const { onRequest, onAttempt, onBackendAttempt, onTranslated } = policy;
+    const factories = [onRequest, onAttempt, onBackendAttempt, onTranslated];
+    const made = factories.map((make) => make?.(options, scope)).filter((one) => one !== undefined);
     for (const one of made) expect(one).toBeTypeOf('function');
     const elsewhere = compiledElsewhere[name];
     if (elsewhere === undefined) {
