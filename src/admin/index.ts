@@ -13,8 +13,8 @@ export function createAdmin(setting: AdminSetting): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>().basePath(setting.basePath ?? '/');
   app.use(guardAdmin(setting));
   app.get('/healthz/ready', (c) => {
-    const { isReady, detail } = setting.readiness();
-    return c.text(isReady ? 'ready\n' : `${detail}\n`, isReady ? 200 : 503);
+    const { isReady, detail, notes = [] } = setting.readiness();
+    return c.text([isReady ? 'ready' : detail, ...notes, ''].join('\n'), isReady ? 200 : 503);
   });
   app.notFound((c) => c.text('not found; here is GET /healthz/ready\n', 404));
   return app;

@@ -23,7 +23,7 @@ export interface AdminDoorSetting {
 const defaultAddress = { host: 'localhost', port: 15_000 };
 
 export async function openAdminDoors({ opened, adminToken, isDraining, openDoor, warn }: AdminDoorSetting): Promise<AdminDoors> {
-  const readiness = (): Readiness => readinessOf(opened.herd.describe(), isDraining());
+  const readiness = (): Readiness => readinessOf(opened.herd.describe(), isDraining(), opened.sync);
   const { admin: adminAddress, readiness: readinessAddress } = opened.admin;
   const doors: Door[] = [];
   let admin: Door | undefined;
@@ -31,7 +31,12 @@ export async function openAdminDoors({ opened, adminToken, isDraining, openDoor,
     const { host: hostname, port } = adminAddress;
     const app = createAdmin({ readiness, adminToken, isLoopback: isLoopbackName(hostname) });
     try {
-      admin = await openDoor({ hostname, port, bindPort: undefined, answer: (request, peer) => app.fetch(request, { peer }) });
+      admin = await openDoor({
+        hostname,
+        port,
+        bind: { port: undefined },
+        answer: (request, peer) => app.fetch(request, { peer }),
+      });
       doors.push(admin);
     } catch (thrown) {
       const reason = refusalOf(hostname, port, thrown).replace(/ {3}Or take another port: .*| Take another one: .*/, '');
@@ -45,7 +50,7 @@ export async function openAdminDoors({ opened, adminToken, isDraining, openDoor,
     const { host: hostname, port } = readinessAddress;
     const app = createReadinessPort(readiness);
     try {
-      doors.push(await openDoor({ hostname, port, bindPort: undefined, answer: (request) => app.fetch(request) }));
+      doors.push(await openDoor({ hostname, port, bind: { port: undefined }, answer: (request) => app.fetch(request) }));
     } catch (thrown) {
       for (const door of doors) door.close();
       throw new CannotListen(`the readiness address: ${refusalOf(hostname, port, thrown)}`);

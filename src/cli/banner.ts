@@ -2,8 +2,8 @@
 import type { BoxReport } from '../fleet/fleet.ts';
 
 /** `http://127.0.0.1:3000`; an address that means every interface stays as it is. */
-export function urlOf(hostname: string, port: number): string {
-  return `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`;
+export function urlOf(hostname: string, port: number, isTls = false): string {
+  return `http${isTls ? 's' : ''}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`;
 }
 
 /** One line per box: version and models, or why it does not answer and what to do. */

@@ -3,12 +3,13 @@ import manifest from '../../package.json' with { type: 'json' };
 import type { Opened, OpenGateway } from '../entry/open.ts';
 import type { Settings } from '../entry/settings.ts';
 import type { Platform } from '../platform.ts';
+import type { FilesRead } from './files-read.ts';
 import { flagsOf, helpText } from './flags.ts';
 import { settingsOf } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export type Prepared =
-  | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings }
+  | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings; readonly files: FilesRead }
   | { readonly goesOn: false; readonly exitCode: number };
 
 export const version: string = manifest.version;
@@ -43,5 +44,5 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
     out('Configuration is valid!\n');
     return { goesOn: false, exitCode: 0 };
   }
-  return { goesOn: true, opened: result.opened, settings: told.settings };
+  return { goesOn: true, opened: result.opened, settings: told.settings, files: told.files };
 }

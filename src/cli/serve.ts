@@ -10,6 +10,7 @@ import { urlOf } from './banner.ts';
 import { CannotListen, openDoors } from './doors.ts';
 import { createDrain } from './drain.ts';
 import { prepare, version } from './prepare.ts';
+import { startReload } from './reload.ts';
 import { processSurroundings } from './surroundings.ts';
 
 export interface ServingRuntime {
@@ -27,12 +28,14 @@ function stackOf(reason: unknown): string {
 }
 
 export async function serve({ runtime, platform, openDoor, startedMs }: ServingRuntime): Promise<void> {
-  const prepared = await prepare(processSurroundings(process.argv.slice(2)), platform, openGateway);
+  const surroundings = processSurroundings(process.argv.slice(2));
+  const prepared = await prepare(surroundings, platform, openGateway);
   if (!prepared.goesOn) {
     process.exitCode = prepared.exitCode;
     return;
   }
-  const { opened, settings } = prepared;
+  const { opened, settings, files } = prepared;
+  const { clock } = platform;
   const print = (line: string) => platform.report('info', line);
   try {
     const doors = await openDoors(opened, settings, openDoor);
@@ -44,16 +47,23 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
       openDoor,
       warn: (message) => platform.report('warn', message),
     });
+    const prepareDoors = doors.prepare;
+    const reload = startReload({ opened, settings, platform, files: files.seen, prepareDoors }, surroundings, () =>
+      drain.signal(),
+    );
     // The readiness port stays open while draining: that is when its answer is wanted.
     const drain = createDrain({
       gateway: opened.gateway,
       doors,
-      clock: platform.clock,
+      clock,
+      times: () => opened.plan.settings.drain,
       print,
+      onStart: reload.stop,
       exit: (code) => process.exit(code),
     });
     isDraining = () => drain.isDraining;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => drain.signal());
+    process.on('SIGHUP', reload.hangUp);
     // A mistake in one request must not end the streams of all others.
     process.on('unhandledRejection', (reason) => platform.report('error', `a promise was left alone: ${stackOf(reason)}`));
     opened.herd.start();
@@ -61,14 +71,14 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
     void announce({
       version,
       runtime,
-      listening: doors.map((door) => urlOf(door.hostname, door.port)),
+      listening: doors.open.map(({ hostname, port, isTls }) => urlOf(hostname, port, isTls)),
       admin: adminDoors.admin === undefined ? undefined : urlOf(adminDoors.admin.hostname, adminDoors.admin.port),
       configName: settings.config.name,
       startedMs,
       describe: () => opened.herd.describe(),
       hasDemo: opened.hasDemo,
       needsKey: opened.everyRouteIsProtected,
-      clock: platform.clock,
+      clock,
       print,
     });
   } catch (thrown) {

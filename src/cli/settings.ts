@@ -2,23 +2,26 @@
 import { type ConfigText, environmentSettings, filled, type Settings } from '../entry/settings.ts';
 import { FieldError } from '../fields/text-field.ts';
 import { bundledConfig, bundledName } from './bundled-config.ts';
+import { createFilesRead, type FilesRead } from './files-read.ts';
 import type { Flags } from './flags.ts';
-import { type Surroundings, systemReasonOf } from './surroundings.ts';
+import { type Surroundings, saidPlainly, systemReasonOf } from './surroundings.ts';
 
 export type SettingsResult =
-  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: true; readonly settings: Settings /** What was read, and what will be. */; readonly files: FilesRead }
   | { readonly ok: false; readonly problem: string };
 
 /** Said once, of one thing, with the mend. */
 class Unusable extends Error {}
 
 export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsResult {
-  const { env, readFile } = surroundings;
+  const { env } = surroundings;
+  const files = createFilesRead(surroundings.readFile);
   try {
     const environment = environmentSettings(env);
-    const config = configTextOf(flags, surroundings);
+    const config = configTextOf(flags, surroundings, files);
     return {
       ok: true,
+      files,
       settings: {
         ...environment,
         config,
@@ -28,13 +31,7 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
         allowedHosts: flags.allowHosts,
         // Only where nothing was said: whoever wrote a configuration has boxes, and wants no invented model beside theirs.
         hasDemo: !flags.noDemo && config.name === bundledName,
-        readFile: (path) => {
-          try {
-            return readFile(path);
-          } catch (thrown) {
-            throw new Error(systemReasonOf(thrown));
-          }
-        },
+        readFile: saidPlainly(files.readFile),
       },
     };
   } catch (thrown) {
@@ -43,28 +40,29 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
   }
 }
 
-function configTextOf(flags: Flags, { env, readFile, readStdin }: Surroundings): ConfigText {
+function configTextOf(flags: Flags, { env, readFile, readStdin }: Surroundings, files: FilesRead): ConfigText {
   if (flags.file !== undefined && flags.inline !== undefined)
     throw new Unusable('-f and -c exclude each other: give one of them');
   if (flags.inline !== undefined) return { text: flags.inline, name: '<-c>' };
   if (flags.file === '-') return { text: readStdin(), name: '<stdin>' };
-  if (flags.file !== undefined) return fileText(flags.file, '-f', readFile);
+  if (flags.file !== undefined) return fileText(flags.file, '-f', files.readFile);
   const variable = filled(env('CORRAL_CONFIG'));
   if (variable?.includes('\n') === true) return { text: variable, name: 'CORRAL_CONFIG' };
-  if (variable !== undefined) return fileText(variable, 'CORRAL_CONFIG', readFile);
+  if (variable !== undefined) return fileText(variable, 'CORRAL_CONFIG', files.readFile);
   try {
-    return { text: readFile('corral.yaml'), name: 'corral.yaml' };
+    return { text: files.readFile('corral.yaml'), name: 'corral.yaml', path: 'corral.yaml' };
   } catch (thrown) {
     // A file that is there and cannot be read must not be passed over: the bundled one would open other doors.
     if ((thrown as { code?: unknown }).code !== 'ENOENT')
       throw new Unusable(`corral.yaml cannot be read: ${systemReasonOf(thrown)}`);
+    files.forget('corral.yaml');
     return bundledConfig(readFile);
   }
 }
 
 function fileText(path: string, origin: string, readFile: Surroundings['readFile']): ConfigText {
   try {
-    return { text: readFile(path), name: path };
+    return { text: readFile(path), name: path, path };
   } catch (thrown) {
     throw new Unusable(`${path} (from ${origin}) cannot be read: ${systemReasonOf(thrown)}`);
   }

@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /** The process around the command: what it may read and where it may speak. Tests hand in their own. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 
 export interface Surroundings {
@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly readStdin: () => string;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Whether the terminal that the process belonged to was closed; false where there never was one. */
+  readonly isTerminalGone: () => boolean;
 }
 
 export function processSurroundings(args: readonly string[]): Surroundings {
@@ -25,6 +27,15 @@ export function processSurroundings(args: readonly string[]): Surroundings {
     },
     err: (text) => {
       process.stderr.write(text);
+    },
+    isTerminalGone() {
+      if (process.stdin.isTTY !== true && process.stdout.isTTY !== true && process.stderr.isTTY !== true) return false;
+      try {
+        closeSync(openSync('/dev/tty', 'r'));
+        return false;
+      } catch {
+        return true;
+      }
     },
   };
 }
@@ -43,3 +54,14 @@ const reasons = {
   EPERM: 'no permission',
   ENOTDIR: 'a part of the path is no directory',
 } as const;
+
+/** A reader whose errors are such words. */
+export function saidPlainly(readFile: (path: string) => string): (path: string) => string {
+  return (path) => {
+    try {
+      return readFile(path);
+    } catch (thrown) {
+      throw new Error(systemReasonOf(thrown));
+    }
+  };
+}

@@ -6,13 +6,16 @@ import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { ListenAddress } from '../config/schema.ts';
 import type { CallAllowances, GatewayEnv, Upstream } from '../exchange.ts';
+import type { ServerTls } from '../platform.ts';
 import type { RouteEntry, RouteTable } from '../routes/table.ts';
+import type { TelemetryPlan } from './telemetry.ts';
 
 export interface Plan {
   readonly binds: readonly BindPlan[];
   /** Every upstream once. Those of kind `box` are probed. */
   readonly upstreams: readonly Upstream[];
   readonly settings: PlanSettings;
+  readonly telemetry: TelemetryPlan;
   /** What works but is probably not meant: shadowed routes and the like, with their place. */
   readonly warnings: readonly string[];
   /** Decides whether Corral may listen beyond loopback by itself (design decision 6). */
@@ -21,6 +24,8 @@ export interface Plan {
 
 export interface BindPlan {
   readonly port: number;
+  /** Left out: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
   readonly listeners: readonly ListenerPlan[];
   /** By host name, lower case, without port. */
   listenerOf(host: string): ListenerPlan | undefined;
@@ -53,8 +58,10 @@ export interface RouteChildren {
 
 export interface PlanSettings {
   readonly adminAddress: ListenAddress;
+  readonly statsAddress: ListenAddress | undefined;
   readonly readinessAddress: ListenAddress | undefined;
-  readonly logFormat: 'text' | 'json';
+  /** The end of the process, in milliseconds from the signal on: when what is left is cut, and until when new requests are taken. */
+  readonly drain: { readonly deadlineMs: number; readonly minMs: number };
   readonly loadTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly probeIntervalMs: number;

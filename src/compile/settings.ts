@@ -16,6 +16,7 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
   return {
     adminAddress: config.adminAddr,
     readinessAddress: config.readinessAddr,
+    drain: { deadlineMs: config.connectionTerminationDeadline, minMs: config.connectionMinTerminationDeadline },
     logFormat: config.logging.format,
     loadTimeoutMs: fleet.loadTimeout,
     idleTimeoutMs: fleet.idleTimeout,

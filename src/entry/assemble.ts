@@ -4,18 +4,19 @@ import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts
 import type { AnswerTools } from '../answers/tools.ts';
 import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
-import { noTelemetry, type Upstream } from '../exchange.ts';
+import type { Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import type { Boxes } from '../fleet/boxes.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
 import type { HeldLoads } from '../fleet/held-loads.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
-import { createAccessLog } from '../observe/access-log.ts';
+import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { createBodyReader } from '../protocols/body-reader.ts';
 import { createBodyBudget } from '../protocols/decode.ts';
 import type { State } from '../state/state.ts';
 import { createIdleWatch } from '../streams/idle.ts';
+import { createObservation, type Observation } from './observation.ts';
 import type { Settings } from './settings.ts';
 
 /** What plans have in common: it lives as long as the process. */
@@ -23,6 +24,7 @@ export interface LastingParts {
   /** Tells Corral's own answers from a box's, and is no secret. */
   readonly instanceId: string;
   readonly state: State;
+  readonly sideCalls: SideCalls;
   readonly boxes: Boxes;
   readonly heldLoads: HeldLoads;
 }
@@ -31,6 +33,7 @@ export interface LastingParts {
 export interface Assembled {
   readonly gateway: Gateway;
   readonly herd: Herd;
+  readonly observation: Observation;
 }
 
 /** `generation`: how many plans came before this one. */
@@ -38,11 +41,11 @@ export function assembleGateway(
   plan: CompiledPlan,
   settings: Settings,
   platform: Platform,
-  { instanceId, state, boxes, heldLoads }: LastingParts,
+  { instanceId, state, sideCalls, boxes, heldLoads }: LastingParts,
   generation: number,
 ): Assembled {
   const { clock } = platform;
-  const { loadTimeoutMs, idleTimeoutMs, probeIntervalMs, maxBufferedBytes, logFormat } = plan.settings;
+  const { loadTimeoutMs, idleTimeoutMs, probeIntervalMs, maxBufferedBytes } = plan.settings;
   // A probe that comes back here is known by its mark: then the box is this Corral itself.
   const headersFor = (upstream: Upstream) => ({ ...plan.headersFor(upstream), [viaHeader]: instanceId });
   const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor, probeIntervalMs, boxes });
@@ -50,6 +53,7 @@ export function assembleGateway(
   const exchangePrefix = generation === 0 ? instanceId : `${instanceId}.${generation.toString(36)}`;
   // What may be held in memory is the process's limit, and not one for each plan.
   const budget = state.kept(`bufferedBytes/${maxBufferedBytes}`, () => createBodyBudget(maxBufferedBytes));
+  const observation = createObservation(plan.telemetry, { platform, state, sideCalls });
   const tools: AnswerTools & ExchangeScope = {
     platform,
     clock,
@@ -57,10 +61,11 @@ export function assembleGateway(
     instanceId,
     loadTimeoutMs,
     isModelMissing,
-    exchanges: createExchanges(exchangePrefix, clock, createAccessLog({ format: logFormat, print: platform.print })),
+    exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
     bodies: createBodyReader(plan.settings, budget),
-    telemetry: noTelemetry,
+    telemetry: observation.telemetry,
+    startTrace: observation.startTrace,
     limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,
@@ -74,5 +79,5 @@ export function assembleGateway(
         waitUntil: (work) => attempt.exchange.peer.waitUntil(work),
       }),
   };
-  return { gateway: createGateway(plan, tools), herd };
+  return { gateway: createGateway(plan, tools), herd, observation };
 }

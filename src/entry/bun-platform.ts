@@ -1,6 +1,7 @@
 /** Bun: its own `fetch` towards the boxes, its own server towards the clients. The fastest of the four. */
 import type { Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
 import { processConsole } from './process-console.ts';
+import { refusedByBun } from './server-tls.ts';
 import { createWebPlatform } from './web-platform.ts';
 
 export function createBunPlatform(): Platform {
@@ -10,6 +11,7 @@ export function createBunPlatform(): Platform {
     acceptsEncodings: true,
     fetchOptions,
     refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
+    refusesServer: refusedByBun,
     ...processConsole(),
   });
 }

@@ -5,6 +5,18 @@ export interface BunServer {
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
+export interface BunServerTls {
+  readonly serverName?: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+  readonly requestCert?: boolean;
+  readonly rejectUnauthorized?: boolean;
+  /** As in the protocol: 0x0303 is TLS 1.2. */
+  readonly minVersion?: number;
+  readonly maxVersion?: number;
+}
+
 export interface BunRuntime {
   readonly version: string;
   serve(options: {
@@ -12,6 +24,9 @@ export interface BunRuntime {
     port: number;
     idleTimeout: number;
     maxRequestBodySize: number;
+    tls?: readonly BunServerTls[];
+    /** Several servers may listen on one port (Linux). */
+    reusePort?: boolean;
     fetch(request: Request, server: BunServer): Response | Promise<Response>;
     error(error: Error): Response;
   }): BunServer;

@@ -4,6 +4,7 @@ import { type DenoClient, type DenoClientOptions, deno, type ServeInfo } from '.
 import { plainAddress } from './door.ts';
 import { createLineWriter } from './line-writer.ts';
 import { reportLine } from './process-console.ts';
+import { refusedByDeno } from './server-tls.ts';
 import { ignore } from './web-body.ts';
 import { createWebPlatform } from './web-platform.ts';
 
@@ -34,6 +35,7 @@ export function createDenoPlatform(): Platform {
     acceptsEncodings: false,
     fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : clientFor(tls) }),
     refuses: refusalOf,
+    refusesServer: refusedByDeno,
     print: lines.print,
     report: (level, message) => writeAll(deno.stderr, encoder.encode(reportLine(level, message))),
   });

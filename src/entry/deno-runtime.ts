@@ -17,6 +17,11 @@ export interface ServeInfo {
   readonly remoteAddr: { readonly hostname?: string };
 }
 
+export interface DenoServer {
+  readonly addr: { readonly hostname: string; readonly port: number };
+  shutdown(): Promise<void>;
+}
+
 export interface DenoRuntime {
   readonly args: readonly string[];
   readonly version: { readonly deno: string };
@@ -24,9 +29,16 @@ export interface DenoRuntime {
   readonly stderr: { writeSync(bytes: Uint8Array): number };
   createHttpClient(options: DenoClientOptions): DenoClient;
   serve(
-    options: { hostname: string; port: number; onListen?: (address: { hostname: string; port: number }) => void },
+    options: {
+      hostname: string;
+      port: number;
+      onListen?: (address: { hostname: string; port: number }) => void;
+      /** PEM texts. */
+      cert?: string;
+      key?: string;
+    },
     handler: (request: Request, info: ServeInfo) => Response | Promise<Response>,
-  ): { addr: { hostname: string; port: number }; shutdown(): Promise<void> };
+  ): DenoServer;
   addSignalListener(signal: 'SIGINT' | 'SIGTERM', listener: () => void): void;
   exit(code: number): never;
 }

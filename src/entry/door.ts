@@ -1,5 +1,6 @@
 /** What the command line asks of a runtime that opens its own ports: Node and Bun. */
-import type { Peer } from '../platform.ts';
+import type { Peer, ServerTls } from '../platform.ts';
+import { systemClock } from './clock.ts';
 
 export type Answer = (request: Request, peer: Peer) => Response | Promise<Response>;
 
@@ -7,8 +8,10 @@ export interface DoorOptions {
   readonly hostname: string;
   /** 0: any free port. */
   readonly port: number;
-  /** What `Peer.port` says: the configuration's port, even when another one was opened for it. */
-  readonly bindPort: number | undefined;
+  /** What `Peer.port` says: the configuration's port, even when another one was opened for it. A reload may change it. */
+  readonly bind: { readonly port: number | undefined };
+  /** Undefined: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
   readonly answer: Answer;
 }
 
@@ -19,6 +22,8 @@ export interface Door {
   stopAccepting(): void;
   /** Cuts what is left. */
   close(): void;
+  /** New connections get these certificates; open ones go on as they are. Only where the door was opened with TLS. */
+  renewTls(tls: ServerTls): void | Promise<void>;
 }
 
 /** Rejects with the system's error: `code` EADDRINUSE, EACCES, EADDRNOTAVAIL … */
@@ -33,6 +38,8 @@ export function plainAddress(address: string | undefined): string | undefined {
 export const doorLimits = {
   /** Headers must be there by then: a slow-loris never gets further. */
   headersTimeoutMs: 60_000,
+  /** agentgateway's; nobody waits longer for a client that does not say hello. */
+  handshakeTimeoutMs: 15_000,
   /** Last resort only, the gateway's own body timeout is shorter. */
   requestTimeoutMs: 15 * 60_000,
   /** Longer than the 60 s of common load balancers, which must be the side that closes. */
@@ -45,4 +52,19 @@ export function malformed(): Response {
     status: 400,
     headers: { 'content-type': 'application/json' },
   });
+}
+
+const reopenEveryMs = 5;
+const reopenTries = 200;
+
+/** Opens a port that was closed a moment ago: the system, or the runtime, may need some milliseconds to let go of it. */
+export async function openAgain<Opened>(open: () => Promise<Opened>): Promise<Opened> {
+  for (let left = reopenTries; ; left--) {
+    try {
+      return await open();
+    } catch (thrown) {
+      if (left === 0) throw thrown;
+      await new Promise<void>((resolve) => systemClock.after(reopenEveryMs, resolve));
+    }
+  }
 }

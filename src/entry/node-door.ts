@@ -1,17 +1,19 @@
 /// <reference types="node" />
 /** A port on Node: `node:http`, requests and responses in the cheap forms of @hono/node-server. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import type { Peer } from '../platform.ts';
+import type { Peer, ServerTls } from '../platform.ts';
 import { type Door, doorLimits, malformed, type OpenDoor, plainAddress } from './door.ts';
 import { pipe, type TakeRelay } from './node-respond.ts';
+import { createNodeTls } from './node-tls.ts';
 import { ignore } from './web-body.ts';
 
 /** The Node platform's doors. `takeRelay` is the platform's: its relays are piped to the socket here. */
 export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
-  return ({ hostname, port, bindPort, answer }) => {
+  return async ({ hostname, port, bind, tls, answer }) => {
     let isDraining = false;
 
     const deliver = (response: Response, outgoing: ServerResponse): Response => {
@@ -25,24 +27,26 @@ export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
       (request, bindings) => {
         const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
         if (isDraining) outgoing.shouldKeepAlive = false;
-        const response = answer(request, new NodePeer(bindPort, incoming.socket, outgoing));
+        const response = answer(request, new NodePeer(bind.port, incoming.socket, outgoing));
         return response instanceof Promise ? response.then((settled) => deliver(settled, outgoing)) : deliver(response, outgoing);
       },
       // HTTP/1.0 may come without a Host header. The gateway never rejects: only a request that makes no URL is an error here.
       { hostname: 'localhost', errorHandler: malformed },
     );
 
-    const server = createServer(
-      {
-        headersTimeout: doorLimits.headersTimeoutMs,
-        requestTimeout: doorLimits.requestTimeoutMs,
-        keepAliveTimeout: doorLimits.keepAliveTimeoutMs,
-      },
-      listener,
-    );
-    return listen(server, hostname, port, () => {
+    const limits = {
+      headersTimeout: doorLimits.headersTimeoutMs,
+      requestTimeout: doorLimits.requestTimeoutMs,
+      keepAliveTimeout: doorLimits.keepAliveTimeoutMs,
+    };
+    const onStop = () => {
       isDraining = true;
-    });
+    };
+    if (tls === undefined) return listen(createServer(limits, listener), hostname, port, onStop);
+    const { options, renew } = createNodeTls(tls);
+    const server = createTlsServer({ ...options, ...limits, handshakeTimeout: doorLimits.handshakeTimeoutMs }, listener);
+    const door = await listen(server, hostname, port, onStop);
+    return { ...door, renewTls: (other: ServerTls) => renew(other, server) };
   };
 }
 
@@ -62,6 +66,7 @@ function listen(server: Server, hostname: string, port: number, onStop: () => vo
           server.close();
           server.closeAllConnections();
         },
+        renewTls: ignore,
       });
     });
   });

@@ -12,11 +12,12 @@ import type { Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
 import type { Gateway } from '../gateway.ts';
 import { createSideCalls, type SideCalls } from '../http/side-calls.ts';
-import type { Platform } from '../platform.ts';
+import type { Platform, ServerTls } from '../platform.ts';
 import { createMemoryState } from '../state/memory.ts';
 import { type Assembled, assembleGateway, type LastingParts } from './assemble.ts';
 import { changesBetween } from './changes.ts';
 import type { Settings } from './settings.ts';
+import { version } from './version.ts';
 
 /**
  * A gateway that is ready to answer; nothing listens yet and no box has been asked. All members speak of the plan in force:
@@ -28,6 +29,8 @@ export interface Opened {
   readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe'>;
   /** The ports of the configuration, in its order. */
   readonly ports: readonly number[];
+  /** What a port speaks; undefined: plain HTTP. */
+  tlsOf(port: number): ServerTls | undefined;
   /** Then it may listen beyond loopback by itself (design decision 6). */
   readonly everyRouteIsProtected: boolean;
   readonly admin: AdminAddresses;
@@ -36,6 +39,10 @@ export interface Opened {
   readonly hasDemo: boolean;
   /** What is in force, for whoever shows it. */
   readonly plan: Plan;
+  /** Prometheus text of everything that was counted since the start. */
+  metricsText(): string;
+  /** Sends traces that still wait; settles when that has been tried. For the end of the process. */
+  flushTelemetry(): Promise<void>;
   /** Whether what is in force is what the configuration says now. */
   readonly sync: ConfigSync;
   /** Reads the configuration anew; nothing changes until `next.swap`. A refused one is remembered in `sync`. */
@@ -53,6 +60,7 @@ export interface ListenAddress {
 /** Undefined: switched off, or not asked for. */
 export interface AdminAddresses {
   readonly admin: ListenAddress | undefined;
+  readonly stats: ListenAddress | undefined;
   readonly readiness: ListenAddress | undefined;
 }
 
@@ -69,10 +77,12 @@ export interface ConfigSync {
   readonly lastRefusalMs: number | undefined;
   /** How many plans have come into force since the start, not counting the first. */
   readonly reloads: number;
+  /** How many changes were refused since the start. */
+  readonly refusals: number;
 }
 
 /** The plan that would take over. */
-export interface NextPlan extends Pick<Opened, 'ports' | 'everyRouteIsProtected' | 'admin' | 'warnings' | 'plan'> {
+export interface NextPlan extends Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected' | 'admin' | 'warnings' | 'plan'> {
   /** What differs from the plan in force, for people: `routes +chat -old`. */
   readonly changes: readonly string[];
   /** From now on requests are answered by this plan. Does not wait, cannot fail. */
@@ -160,7 +170,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
   let isDraining = false;
   const assemble = (draft: Draft, told: Settings): InForce => ({
     ...draft,
-    ...assembleGateway(draft.plan, told, platform, { instanceId, state: parts.state, boxes, heldLoads }, generation++),
+    ...assembleGateway(draft.plan, told, platform, { ...parts, instanceId, boxes, heldLoads }, generation++),
     hasDemo: told.hasDemo,
   });
   let current = assemble(first, settings);
@@ -173,6 +183,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     lastReloadMs: undefined,
     lastRefusalMs: undefined,
     reloads: 0,
+    refusals: 0,
   };
 
   const swap = (draft: Draft, told: Settings): void => {
@@ -201,17 +212,19 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       problems: problems.slice(0, shownProblems).map((problem) => problem.split('\n', 1)[0] ?? ''),
       problemCount: problems.length,
       lastRefusalMs: clock.wallTime(),
+      refusals: sync.refusals + 1,
     };
   };
 
+  const gateway = gatewayOver(
+    () => current,
+    fading,
+    () => {
+      isDraining = true;
+    },
+  );
   return {
-    gateway: gatewayOver(
-      () => current,
-      fading,
-      () => {
-        isDraining = true;
-      },
-    ),
+    gateway,
     herd: {
       start: () => current.herd.start(),
       stop: () => current.herd.stop(),
@@ -221,6 +234,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     get ports() {
       return portsOf(current.plan);
     },
+    tlsOf: (port) => tlsIn(current.plan, port),
     get everyRouteIsProtected() {
       return current.plan.everyRouteIsProtected;
     },
@@ -235,6 +249,16 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     },
     get plan() {
       return current.plan;
+    },
+    metricsText: () =>
+      current.observation.metrics.text({
+        version,
+        inFlight: gateway.inFlight,
+        boxes: current.herd.describe(),
+        reloads: { succeeded: sync.reloads, failed: sync.refusals, isSynchronized: sync.configSynchronized },
+      }),
+    async flushTelemetry() {
+      await Promise.all([current, ...fading].map(({ observation }) => observation.flush()));
     },
     get sync() {
       return sync;
@@ -251,6 +275,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
         plan,
         warnings,
         ports: portsOf(plan),
+        tlsOf: (port) => tlsIn(plan, port),
         everyRouteIsProtected: plan.everyRouteIsProtected,
         admin: adminOf(plan),
         changes: changesBetween(current.plan, plan),
@@ -291,8 +316,12 @@ function portsOf({ binds }: Plan): readonly number[] {
   return binds.map(({ port }) => port);
 }
 
-function adminOf({ settings: { adminAddress, readinessAddress } }: Plan): AdminAddresses {
-  return { admin: addressOf(adminAddress), readiness: addressOf(readinessAddress) };
+function tlsIn({ binds }: Plan, port: number): ServerTls | undefined {
+  return binds.find((bind) => bind.port === port)?.tls;
+}
+
+function adminOf({ settings: { adminAddress, statsAddress, readinessAddress } }: Plan): AdminAddresses {
+  return { admin: addressOf(adminAddress), stats: addressOf(statsAddress), readiness: addressOf(readinessAddress) };
 }
 
 /** `binds[0].listeners[0]: message` with the line that it speaks of. */

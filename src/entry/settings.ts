@@ -27,6 +27,8 @@ export interface ConfigText {
   readonly text: string;
   /** For messages: a path, `<stdin>`, `<-c>`, `CORRAL_CONFIG`. */
   readonly name: string;
+  /** The file that it was read from and that may change; left out where there is none. */
+  readonly path?: string;
 }
 
 /** What the environment says, read once. Throws FieldError for values that cannot be meant. */

@@ -15,6 +15,7 @@ export interface WebPlatformOptions {
   /** What this runtime's `fetch` wants beside the standard's options. Called once per try. */
   readonly fetchOptions: (request: UpstreamRequest) => Record<string, unknown>;
   readonly refuses: Platform['refuses'];
+  readonly refusesServer: NonNullable<Platform['refusesServer']>;
   readonly print: Platform['print'];
   readonly report: Platform['report'];
 }
@@ -25,6 +26,7 @@ export function createWebPlatform({
   acceptsEncodings,
   fetchOptions,
   refuses,
+  refusesServer,
   print,
   report,
 }: WebPlatformOptions): Platform {
@@ -52,7 +54,7 @@ export function createWebPlatform({
     const headers = endToEndHeaders(response.headers);
     return { status: response.status, headers, body: new WebBody(response, contentLengthOf(headers)) };
   };
-  return { runtime, clock: systemClock, hasBackground, send, respond: respondWeb, refuses, print, report };
+  return { runtime, clock: systemClock, hasBackground, send, respond: respondWeb, refuses, refusesServer, print, report };
 }
 
 /** Runtimes ask for compressed answers by themselves; a client that did not ask could not read them. */

@@ -1,5 +1,6 @@
 /** Cloudflare Workers: `fetch` both ways. Nothing runs between requests, and addresses of a local network are out of reach. */
 import type { Peer, Platform, UpstreamTls } from '../platform.ts';
+import { refusedByWorkers } from './server-tls.ts';
 import { ignore } from './web-body.ts';
 import { createWebPlatform } from './web-platform.ts';
 
@@ -14,6 +15,7 @@ export function createWorkersPlatform(): Platform {
     acceptsEncodings: false,
     fetchOptions: () => ({}),
     refuses: refusalOf,
+    refusesServer: refusedByWorkers,
     // The console is the log there (`wrangler tail`, Workers Logs).
     // biome-ignore lint/suspicious/noConsole: the console is a Worker's only way to say something.
     print: (line) => console.log(line),

@@ -1,6 +1,7 @@
 /**
  * Corral as a Cloudflare Worker. An isolate opens its gateway with the first request, because only requests bring `env`, and
- * keeps it. Configuration in KV is looked at again every minute, behind the answer to a request.
+ * keeps it. Configuration in KV is looked at again every minute, behind the answer to a request; a changed one takes over as
+ * a changed file does elsewhere: what has begun ends as it began, and what is known of the boxes stays.
  */
 import bundled from '../../config/gateway.yaml';
 import { createAdmin } from '../admin/index.ts';
@@ -21,9 +22,9 @@ type Isolate =
   | {
       readonly isOpen: true;
       readonly opened: Opened;
-      readonly bindPort: number | undefined;
+      bindPort: number | undefined;
       readonly admin: AdminApp;
-      readonly text: string | undefined;
+      text: string | undefined;
     }
   | { readonly isOpen: false; readonly count: number; readonly text: string | undefined };
 
@@ -82,7 +83,7 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
     adminToken: told.settings.adminToken,
     isLoopback: false,
     anyHost: true,
-    readiness: () => readinessOf(opened.herd.describe(), false),
+    readiness: () => readinessOf(opened.herd.describe(), false, opened.sync),
   });
   return { isOpen: true, opened, bindPort: chosen.port, admin, text: stored };
 }
@@ -92,13 +93,38 @@ async function reread(env: WorkersEnv): Promise<void> {
   lookedMs = Date.now();
   const stored = await storedConfig(env);
   if (isolate === undefined || stored === isolate.text) return;
-  const next = await openIsolate(env, stored);
-  if (!next.isOpen && isolate.isOpen) {
-    isolate = { ...isolate, text: stored };
+  if (!isolate.isOpen) {
+    isolate = await openIsolate(env, stored);
     return;
   }
-  if (isolate.isOpen) isolate.opened.herd.stop();
-  isolate = next;
+  const running = isolate;
+  // An entry that is refused is not looked at again until it changes.
+  running.text = stored;
+  const problems = takeOver(running, env, stored);
+  if (problems.length === 0) return;
+  for (const problem of problems) platform.report('error', problem);
+  platform.report('error', `the changed configuration was not taken over: ${problems.length} errors; what ran goes on`);
+}
+
+/** Returns what is wrong; nothing has changed then. */
+function takeOver(running: Isolate & { isOpen: true }, env: WorkersEnv, stored: string | undefined): readonly string[] {
+  const { opened } = running;
+  const refuse = (problems: readonly string[]) => {
+    opened.refuseReload(problems);
+    return problems;
+  };
+  const told = workersSettings(env, stored, bundled);
+  if (!told.ok) return refuse(told.problems);
+  const result = opened.prepareReload(told.settings);
+  if (!result.ok) return result.problems;
+  const { next } = result;
+  const chosen = onlyPortOf(next.ports, told.settings.env('CORRAL_BIND'), 'a Worker');
+  if (!chosen.ok) return refuse([chosen.problem]);
+  next.swap();
+  running.bindPort = chosen.port;
+  for (const warning of next.warnings) platform.report('warn', warning);
+  platform.report('info', `reloaded ${told.settings.config.name}: ${next.changes.join(', ') || 'routes and boxes as before'}`);
+  return [];
 }
 
 /** The problems themselves may name hosts and files: they are in the log, not for whoever asks. */

@@ -22,6 +22,7 @@ function building(taken: readonly number[] = []) {
       port: options.port,
       stopAccepting: () => undefined,
       close: () => closed.push(options.port),
+      renewTls: () => undefined,
     };
     return door;
   };
@@ -44,6 +45,7 @@ function opened(more: Partial<Opened> = {}): Opened {
     gateway: { fetch: () => new Response('gateway'), inFlight: 0, drain: () => undefined, onIdle: () => undefined },
     herd: { start: () => undefined, stop: () => undefined, catchUp: () => undefined, describe: () => [] },
     ports: [3000, 4000],
+    tlsOf: () => undefined,
     everyRouteIsProtected: false,
     admin: { admin: { host: 'localhost', port: 15_000 }, readiness: undefined },
     warnings: [],
@@ -70,7 +72,7 @@ function settings(more: Partial<Settings> = {}): Settings {
 }
 
 const placesOf = (asked: readonly DoorOptions[]) =>
-  asked.map(({ hostname, port, bindPort }) => `${hostname}:${port} for ${bindPort}`);
+  asked.map(({ hostname, port, bind }) => `${hostname}:${port} for ${bind.port}`);
 
 describe('openDoors', () => {
   it('stays on loopback as long as a route is open to all', async () => {

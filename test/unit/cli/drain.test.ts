@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createDrain } from '../../../src/cli/drain.ts';
+import { createDrain, type DrainTimes } from '../../../src/cli/drain.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-function running(inFlight: number) {
+function running(inFlight: number, times: DrainTimes = { deadlineMs: 30_000, minMs: 0 }) {
   const clock = createFakeClock();
   const events: string[] = [];
   let tellIdle: () => void = () => undefined;
@@ -16,7 +16,8 @@ function running(inFlight: number) {
         else tellIdle = listener;
       },
     },
-    doors: [{ stopAccepting: () => events.push('stop'), close: () => events.push('close') }],
+    doors: { stopAccepting: () => events.push('stop'), close: () => events.push('close') },
+    times: () => times,
     print: (line) => events.push(line),
     exit: (code) => events.push(`exit ${code}`),
   });

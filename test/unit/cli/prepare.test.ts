@@ -15,6 +15,7 @@ async function run(args: readonly string[], result: OpenResult = { ok: false, pr
       env: () => undefined,
       readFile: () => 'text',
       readStdin: () => '',
+      isTerminalGone: () => false,
       out: (text) => {
         out += text;
       },

@@ -26,6 +26,7 @@ function settled({ args = [], env = {}, files = {}, stdin = '' }: Told): Setting
       if (text.startsWith('!')) throw systemError(text.slice(1));
       return text;
     },
+    isTerminalGone: () => false,
     readStdin: () => stdin,
     out: () => undefined,
     err: () => undefined,
@@ -46,10 +47,10 @@ describe('where the configuration comes from', () => {
 
   it('the flag, then the variable, then ./corral.yaml, then the one that comes with Corral', () => {
     const env = { CORRAL_CONFIG: 'b.yaml' };
-    expect(configOf({ args: ['-f', 'a.yaml'], env, files })).toEqual({ text: 'A', name: 'a.yaml' });
+    expect(configOf({ args: ['-f', 'a.yaml'], env, files })).toEqual({ text: 'A', name: 'a.yaml', path: 'a.yaml' });
     expect(configOf({ args: ['-c', 'inline'], env, files })).toEqual({ text: 'inline', name: '<-c>' });
-    expect(configOf({ env, files })).toEqual({ text: 'B', name: 'b.yaml' });
-    expect(configOf({ files })).toEqual({ text: 'C', name: 'corral.yaml' });
+    expect(configOf({ env, files })).toEqual({ text: 'B', name: 'b.yaml', path: 'b.yaml' });
+    expect(configOf({ files })).toEqual({ text: 'C', name: 'corral.yaml', path: 'corral.yaml' });
     expect(configOf({})).toEqual({ text: 'bundled', name: 'config/gateway.yaml' });
   });
 

@@ -77,7 +77,7 @@ async function front(
   const door = await nodeDoors(platform.takeRelay)({
     hostname: '127.0.0.1',
     port: 0,
-    bindPort: 3000,
+    bind: { port: 3000 },
     answer: async (request, peer) => {
       peers.push(peer);
       const { pathname } = new URL(request.url);
@@ -372,7 +372,7 @@ describe('a peer', () => {
     const door = await nodeDoors(platform.takeRelay)({
       hostname: '127.0.0.1',
       port: 0,
-      bindPort: undefined,
+      bind: { port: undefined },
       answer: (_request, peer) => {
         peer.onGone(() => gone++);
         peer.onGone(() => gone++);
@@ -395,7 +395,7 @@ describe('a peer', () => {
     const door = await nodeDoors(platform.takeRelay)({
       hostname: '127.0.0.1',
       port: 0,
-      bindPort: undefined,
+      bind: { port: undefined },
       answer: (_request, peer) => {
         peer.onGone(() => gone++);
         return new Response('x');
@@ -434,7 +434,7 @@ describe('a door', () => {
     const second = nodeDoors(newPlatform().takeRelay)({
       hostname: '127.0.0.1',
       port: door.port,
-      bindPort: undefined,
+      bind: { port: undefined },
       answer: () => new Response('x'),
     });
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
