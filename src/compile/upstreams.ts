@@ -1,6 +1,7 @@
 /** Every upstream once, under a name that people know it by. */
 import type { Upstream } from '../exchange.ts';
 import type { Platform, UpstreamTls } from '../platform.ts';
+import type { State } from '../state/state.ts';
 
 export interface UpstreamWanted {
   readonly name: string;
@@ -26,7 +27,8 @@ export class PlanError extends Error {
   override readonly name = 'PlanError';
 }
 
-export function createUpstreams(refuses: Platform['refuses']): Upstreams {
+/** `state`: a plan that wants what the one before it had gets the same object, so that connections and health go on with it. */
+export function createUpstreams(refuses: Platform['refuses'], state?: Pick<State, 'kept'>): Upstreams {
   const byKey = new Map<string, Upstream>();
   const hosts = new Map<Upstream, string>();
   const names = new Set<string>();
@@ -37,7 +39,9 @@ export function createUpstreams(refuses: Platform['refuses']): Upstreams {
       if (known !== undefined) return known;
       const refusal = refuses({ url: baseUrl, host, tls });
       if (refusal !== undefined) throw new PlanError(`${yamlPath}: ${refusal}`);
-      const upstream: Upstream = { name: freeName(name, names), baseUrl, kind, tls };
+      const upstreamName = freeName(name, names);
+      const create = (): Upstream => ({ name: upstreamName, baseUrl, kind, tls });
+      const upstream = state?.kept(`upstream/${upstreamName}/${key}`, create) ?? create();
       byKey.set(key, upstream);
       if (host !== undefined) hosts.set(upstream, host);
       return upstream;

@@ -1,39 +1,30 @@
 /** Deno: its own `fetch` with a client of Corral's making, its own server. */
 import type { Peer, Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
-import { type DenoClient, type DenoClientOptions, deno, type ServeInfo } from './deno-runtime.ts';
+import { type DenoClientOptions, deno, type ServeInfo } from './deno-runtime.ts';
 import { plainAddress } from './door.ts';
 import { createLineWriter } from './line-writer.ts';
 import { reportLine } from './process-console.ts';
 import { refusedByDeno } from './server-tls.ts';
+import { createTlsClients } from './tls-clients.ts';
 import { ignore } from './web-body.ts';
 import { createWebPlatform } from './web-platform.ts';
-
-/** Far above what configurations name; see node-agents. */
-const maxTlsClients = 64;
 
 export function createDenoPlatform(): Platform {
   const encoder = new TextEncoder();
   const lines = createLineWriter({ write: (text) => writeAll(deno.stdout, encoder.encode(text)) });
   const plain = deno.createHttpClient(clientOptions(undefined));
-  const byTls = new WeakMap<UpstreamTls, DenoClient>();
-  let tlsClients = 0;
-
-  const clientFor = (tls: UpstreamTls): DenoClient => {
-    let client = byTls.get(tls);
-    if (client === undefined) {
-      if (++tlsClients > maxTlsClients) throw new Error(`more than ${maxTlsClients} TLS settings`);
-      client = deno.createHttpClient(clientOptions(tls));
-      byTls.set(tls, client);
-    }
-    return client;
-  };
+  // Closing a client also ends what is under way with it: nobody has asked for one this old for long.
+  const byTls = createTlsClients(
+    (tls) => deno.createHttpClient(clientOptions(tls)),
+    (client) => client.close(),
+  );
 
   return createWebPlatform({
     runtime: 'deno',
     hasBackground: true,
     // Deno's fetch inflates what was asked for in gzip or brotli and leaves the headers as if it had not.
     acceptsEncodings: false,
-    fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : clientFor(tls) }),
+    fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : byTls.clientFor(tls) }),
     refuses: refusalOf,
     refusesServer: refusedByDeno,
     print: lines.print,

@@ -2,11 +2,9 @@
 /** Connections to upstreams on Node: one undici Agent for plain and ordinary TLS, one more for each distinct TLS setting. */
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { Agent } from 'undici';
-import { GatewayError } from '../errors.ts';
 import type { UpstreamTls } from '../platform.ts';
-
-/** Far above what configurations name; a plan that is loaded again and again must not pile up agents. */
-const maxTlsAgents = 64;
+import { createTlsClients } from './tls-clients.ts';
+import { ignore } from './web-body.ts';
 
 export interface Agents {
   agentFor(tls: UpstreamTls | undefined): Agent;
@@ -15,27 +13,15 @@ export interface Agents {
 
 export function createAgents(): Agents {
   const plain = new Agent(agentOptions(undefined));
-  // Plans keep one UpstreamTls object per upstream, so the object itself is the quick key; equal settings share an agent.
-  const byObject = new WeakMap<UpstreamTls, Agent>();
-  const bySetting = new Map<string, Agent>();
-
-  const openAgent = (tls: UpstreamTls): Agent => {
-    const setting = JSON.stringify(tls, Object.keys(tls).sort());
-    let agent = bySetting.get(setting);
-    if (agent === undefined) {
-      if (bySetting.size >= maxTlsAgents)
-        throw new GatewayError('upstream_tls', `more than ${maxTlsAgents} different TLS settings`);
-      agent = new Agent(agentOptions(tls));
-      bySetting.set(setting, agent);
-    }
-    byObject.set(tls, agent);
-    return agent;
-  };
-
+  const byTls = createTlsClients(
+    (tls) => new Agent(agentOptions(tls)),
+    // Finishes what is under way.
+    (agent) => void agent.close().catch(ignore),
+  );
   return {
-    agentFor: (tls) => (tls === undefined ? plain : (byObject.get(tls) ?? openAgent(tls))),
+    agentFor: (tls) => (tls === undefined ? plain : byTls.clientFor(tls)),
     async close() {
-      await Promise.all([plain, ...bySetting.values()].map((agent) => agent.destroy()));
+      await Promise.all([plain, ...byTls.all].map((agent) => agent.destroy()));
     },
   };
 }
