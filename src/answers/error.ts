@@ -15,7 +15,8 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
   exchange.error = error;
   const protocol = clientProtocolOf(exchange);
   const { contentType, text } = error.verbatim ?? protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
-  return new Response(exchange.method === 'HEAD' ? null : text, {
+  // A Response made of text gets a content type of its own; made of bytes it has none unless it is said.
+  return new Response(exchange.method === 'HEAD' ? null : new TextEncoder().encode(text), {
     status: error.status,
     headers: {
       ...(contentType === undefined ? {} : { 'content-type': contentType }),

@@ -5,6 +5,7 @@ import type { ObjectText } from '../json/object-text.ts';
 import { anthropicErrorBody, anthropicErrorInStream, anthropicStream, anthropicUsageOf } from './anthropic.ts';
 import { defineProtocol } from './define.ts';
 import { type OpenReading, readToolChoice, startReading } from './reading.ts';
+import { anthropicTexts } from './texts-anthropic.ts';
 import { readWebSearch } from './web-search.ts';
 
 /** `{"type":"auto"|"any"|"tool"|"none"}`; Ollama reads none of them (anthropic/anthropic.go). */
@@ -32,4 +33,5 @@ export const anthropicMessages: Protocol = defineProtocol({
   },
   errorBody: anthropicErrorBody,
   errorInStream: anthropicErrorInStream,
+  texts: anthropicTexts,
 });

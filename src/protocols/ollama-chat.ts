@@ -3,6 +3,7 @@ import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
 import { ollamaErrorBody, ollamaErrorInStream, ollamaStream, ollamaUsageOf } from './ollama.ts';
 import { startReading } from './reading.ts';
+import { ollamaChatTexts } from './texts-ollama.ts';
 
 export const ollamaChat: Protocol = defineProtocol({
   name: 'ollamaChat',
@@ -18,4 +19,5 @@ export const ollamaChat: Protocol = defineProtocol({
   readCall: (body) => startReading(body, true),
   errorBody: ollamaErrorBody,
   errorInStream: ollamaErrorInStream,
+  texts: ollamaChatTexts,
 });

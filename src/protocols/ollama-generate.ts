@@ -3,6 +3,7 @@ import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
 import { ollamaErrorBody, ollamaErrorInStream, ollamaStream, ollamaUsageOf } from './ollama.ts';
 import { startReading } from './reading.ts';
+import { ollamaGenerateTexts } from './texts-ollama.ts';
 
 export const ollamaGenerate: Protocol = defineProtocol({
   name: 'ollamaGenerate',
@@ -18,4 +19,5 @@ export const ollamaGenerate: Protocol = defineProtocol({
   readCall: (body) => startReading(body, true),
   errorBody: ollamaErrorBody,
   errorInStream: ollamaErrorInStream,
+  texts: ollamaGenerateTexts,
 });

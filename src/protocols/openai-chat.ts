@@ -4,6 +4,7 @@ import { defineProtocol } from './define.ts';
 import { openaiErrorBody, openaiErrorInStream, openaiStream, openaiUsageOf } from './openai.ts';
 import { askForUsage, asksForUsage, readOpenaiToolChoice, readTokenLimit, warnOfIgnored } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
+import { openaiChatTexts } from './texts-openai.ts';
 
 export const openaiChat: Protocol = defineProtocol({
   // agentgateway's name for the chat protocol.
@@ -27,4 +28,5 @@ export const openaiChat: Protocol = defineProtocol({
   },
   errorBody: openaiErrorBody,
   errorInStream: openaiErrorInStream,
+  texts: openaiChatTexts,
 });

@@ -4,6 +4,7 @@ import { defineProtocol } from './define.ts';
 import { openaiErrorBody, openaiErrorInStream, openaiStream, openaiUsageOf } from './openai.ts';
 import { asksForUsage, readTokenLimit, warnOfIgnored } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
+import { openaiCompletionsTexts } from './texts-openai.ts';
 
 export const openaiCompletions: Protocol = defineProtocol({
   name: 'textCompletions',
@@ -25,4 +26,5 @@ export const openaiCompletions: Protocol = defineProtocol({
   },
   errorBody: openaiErrorBody,
   errorInStream: openaiErrorInStream,
+  texts: openaiCompletionsTexts,
 });

@@ -7,6 +7,7 @@ import { defineProtocol } from './define.ts';
 import { openaiErrorBody, openaiErrorInStream } from './openai.ts';
 import { readOpenaiToolChoice, refuseStoredContext } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
+import { responsesTexts } from './texts-responses.ts';
 import { readWebSearch } from './web-search.ts';
 
 function usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined {
@@ -97,6 +98,7 @@ export const openaiResponses: Protocol = defineProtocol({
   readCall,
   errorBody: openaiErrorBody,
   errorInStream,
+  texts: responsesTexts,
 });
 
 /** Shortens a conversation; newer boxes only, older ones answer 404. Never a stream. */
@@ -112,4 +114,5 @@ export const openaiResponsesCompact: Protocol = defineProtocol({
   readCall: (body, allowed) => ({ ...readCall(body, allowed), isStream: false }),
   errorBody: openaiErrorBody,
   errorInStream: openaiErrorInStream,
+  texts: responsesTexts,
 });
