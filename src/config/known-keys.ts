@@ -8,7 +8,7 @@ import { type ForeignKind, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
-const listenerPolicies = 'oidc jwtAuth authorization extAuthz extProc transformations';
+const listenerPolicies = 'oidc authorization extAuthz extProc transformations';
 const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit csrf`;
 const backendPolicies =
   'transformations tcp backendTunnel extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';
@@ -40,7 +40,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ),
   routing: words('conditional'),
   config: words(
-    'enableIpv6 dns database storage modelCatalog customFunctions session connectionTerminationDeadline connectionMinTerminationDeadline workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
+    'enableIpv6 dns database storage modelCatalog customFunctions session workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',
   ),
   'config.logging': words('database'),
   'frontendPolicies.accessLog': words('otlp database'),

@@ -13,6 +13,7 @@ import { delay } from './delay.ts';
 import { directResponse } from './directResponse.ts';
 import { health } from './health.ts';
 import { http } from './http.ts';
+import { jwtAuth } from './jwtAuth.ts';
 import { localRateLimit } from './localRateLimit.ts';
 import type { PolicyDefinition } from './policy.ts';
 import { requestHeaderModifier } from './requestHeaderModifier.ts';
@@ -36,6 +37,7 @@ export const policies: readonly PolicyDefinition[] = [
   // A browser's preflight carries no key, so it is answered before keys are asked for; and a 401 needs CORS headers to be read.
   listed(cors),
   // Nothing that costs anything, and nothing that touches the request, happens for somebody who may not come in.
+  listed(jwtAuth),
   listed(basicAuth),
   // After the others: what a key may use counts, whoever else the caller has shown to be.
   listed(apiKey),

@@ -54,6 +54,7 @@ describe('the list of policies', () => {
   it('is in the order in which agentgateway runs them', () => {
     expect(policies.map(({ name }) => name)).toEqual([
       'cors',
+      'jwtAuth',
       'basicAuth',
       'apiKey',
       'timeout',
