@@ -106,7 +106,7 @@ export async function tryOne(
 
   const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
   exchange.attempts.push(record);
-  const body = attempt.body?.bytes() ?? formFor(call, model) ?? bytes ?? exchange.request.body ?? undefined;
+  const body = attempt.body?.bytes() ?? formFor(call, model) ?? unreadBody(exchange, bytes);
   const answered = await sendNoting(target, attempt, body, model, record, tools);
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
@@ -155,6 +155,12 @@ function translate(attempt: Attempt, call: Call, translation: Translation): void
   attempt.protocol = translation.upstream;
   // The answer is translated before anything else looks at it.
   attempt.rewrites = [translation.rewriteFor(call), ...(attempt.rewrites ?? [])];
+}
+
+/** A body that a policy has read and found empty is none: `fetch` sends no body with a GET, not even an empty one. */
+function unreadBody({ request }: Exchange, bytes: Uint8Array | undefined): Uint8Array | ReadableStream<Uint8Array> | undefined {
+  if (bytes === undefined) return request.body ?? undefined;
+  return bytes.length === 0 ? undefined : bytes;
 }
 
 /** A form whose model is not the one that the client named. */
