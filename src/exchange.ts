@@ -317,6 +317,8 @@ export interface Attempt {
   readonly outgoing: Outgoing;
   /** Present when the call has a JSON body: read and edited member by member, exact in everything that is not touched. */
   body: JsonDraft | undefined;
+  /** What is sent instead of the request's body, where there is no `body` to edit. */
+  replacedBody?: Uint8Array | undefined;
   /** The protocol that the upstream is spoken to in; the client's, unless the call is translated. */
   protocol: Protocol | undefined;
   /** What changes the answer on its way back, in this order. Undefined, as nearly always: its bytes pass as they come. */

@@ -106,7 +106,10 @@ export async function tryOne(
 
   const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
   exchange.attempts.push(record);
-  const body = attempt.body?.bytes() ?? formFor(call, model) ?? unreadBody(exchange, bytes);
+  // A policy of the backend may have read what would have streamed through: then it has no coding any more.
+  if (bytes === undefined && exchange.heldBody !== undefined) delete attempt.outgoing.headers['content-encoding'];
+  const held = attempt.replacedBody ?? bytes ?? exchange.heldBody;
+  const body = attempt.body?.bytes() ?? (attempt.replacedBody ? undefined : formFor(call, model)) ?? unreadBody(exchange, held);
   const answered = await sendNoting(target, attempt, body, model, record, tools);
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };

@@ -8,17 +8,16 @@ import { type ForeignKind, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
-const listenerPolicies = 'oidc authorization extAuthz extProc transformations';
+const listenerPolicies = 'oidc extAuthz extProc';
 const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit csrf`;
-const backendPolicies =
-  'transformations tcp backendTunnel extAuthz authorization inferenceRouting a2a mcpAuthorization mcpGuardrails';
+const backendPolicies = 'tcp backendTunnel extAuthz inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {
   '': words('workloads services tcpRoutes mcp ui'),
   'binds[]': words('tunnelProtocol'),
-  'listeners[]': words('tcpRoutes tls'),
-  'gateways.*': words(`tls ${listenerPolicies}`),
-  'gateways.*.listeners[]': words(`tls ${listenerPolicies}`),
+  'listeners[]': words('tcpRoutes'),
+  'gateways.*': words(listenerPolicies),
+  'gateways.*.listeners[]': words(listenerPolicies),
   'backends[]': words('service dynamic internal mcp aws invalid'),
   ai: words('tokenize'),
   'groups[].providers[]': words('tokenize'),
@@ -29,7 +28,6 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'backends[].policies': words(backendPolicies),
   'ai.policies': words(backendPolicies),
   'providers[].policies': words(backendPolicies),
-  llm: words('tls'),
   'llm.policies': words(`${listenerPolicies} guardrails localRateLimit remoteRateLimit`),
   'llm.models[]': words(
     'passthrough authorization transformation finalTransformation health backendTunnel guardrails promptCaching',

@@ -4,6 +4,7 @@
  */
 import { ai } from './ai.ts';
 import { apiKey } from './apiKey.ts';
+import { authorization } from './authorization.ts';
 import { backendAuth } from './backendAuth.ts';
 import { backendTLS } from './backendTLS.ts';
 import { basicAuth } from './basicAuth.ts';
@@ -23,6 +24,7 @@ import { responseHeaderModifier } from './responseHeaderModifier.ts';
 import { retry } from './retry.ts';
 import { sessionAffinity } from './sessionAffinity.ts';
 import { timeout } from './timeout.ts';
+import { transformations } from './transformations.ts';
 import { urlRewrite } from './urlRewrite.ts';
 
 /**
@@ -41,6 +43,8 @@ export const policies: readonly PolicyDefinition[] = [
   listed(basicAuth),
   // After the others: what a key may use counts, whoever else the caller has shown to be.
   listed(apiKey),
+  // Once it is known who asks, and before anything is done for them.
+  listed(authorization),
   // Limits count from the first byte, so their place matters little; they are set before anything waits.
   listed(timeout),
   listed(retry),
@@ -48,6 +52,8 @@ export const policies: readonly PolicyDefinition[] = [
   listed(localRateLimit),
   // Before anything that reads the body, and around everything that still changes the answer.
   listed(buffer),
+  // On a listener the last: routes match what it has made of the request. Everything that follows sees that, too.
+  listed(transformations),
   // Adds to what the answer is made of, further in than CORS: what cors says about the answer cannot be overwritten here.
   listed(responseHeaderModifier),
   // From here on: edits of each try. Headers first, so that an explicit authority of urlRewrite beats a `host` set here.
