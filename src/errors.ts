@@ -60,6 +60,7 @@ export const errorTable = {
   upstream_foreign_host: { status: 502, retryable: true },
   no_healthy_backend: { status: 503, retryable: true },
   answer_too_large: { status: 502, retryable: false },
+  unreadable_answer: { status: 502, retryable: false },
   upstream_timeout: { status: 504, retryable: true },
   request_timeout: { status: 504, retryable: false },
   broken_stream: { status: 502, retryable: false },

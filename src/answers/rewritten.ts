@@ -77,6 +77,8 @@ function relayStream(
     onFault(thrown) {
       const error = gatewayErrorOf(thrown);
       exchange.error = error;
+      // A translation that gives up ends its stream itself: it knows what the client has seen of it.
+      if (error.code === 'unreadable_answer' && error.verbatim !== undefined) return error.verbatim.text;
       return exchange.protocol?.errorInStream(error, exchange.id) ?? '';
     },
   });
