@@ -34,12 +34,14 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
   const binds = new Map(plan.binds.map((bind) => [bind.port, bind]));
   const firstBind = plan.binds[0];
   const { hasBackground } = tools.platform;
+  const { mayConnect } = plan;
   let isDraining = false;
 
   const walk: Step = (c) => {
     const exchange = c.env;
     if (isDraining)
       throw new GatewayError('draining', 'Corral is shutting down; try again in a moment', { headers: { 'retry-after': '5' } });
+    if (mayConnect !== undefined && !mayConnect(exchange)) throw new GatewayError('network_refused', 'authorization failed');
     const bind: BindPlan | undefined =
       exchange.peer.port === undefined ? firstBind : (binds.get(exchange.peer.port) ?? firstBind);
     const listener = bind?.listenerOf(exchange.host);
@@ -69,6 +71,7 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
       const probes = hasBackground ? undefined : tools.fleet.catchUp();
       if (probes !== undefined) peer.waitUntil(probes);
       const exchange = createExchange(request, peer, tools);
+      if (tools.startTrace !== undefined) exchange.trace = tools.startTrace(exchange);
       return tools.exchanges.close(exchange, app.fetch(request, exchange));
     },
     get inFlight() {

@@ -5,6 +5,10 @@ import type { Readiness } from './readiness.ts';
 
 export interface AdminSetting extends AdminAccess {
   readonly readiness: () => Readiness;
+  /** Prometheus text, format 0.0.4. */
+  readonly metricsText: () => string;
+  /** The configuration in force and what became of it, as JSON, without secrets. */
+  readonly configDump: () => string;
   /** In front of every path; empty by default. */
   readonly basePath?: string;
 }
@@ -16,7 +20,23 @@ export function createAdmin(setting: AdminSetting): Hono<AdminEnv> {
     const { isReady, detail, notes = [] } = setting.readiness();
     return c.text([isReady ? 'ready' : detail, ...notes, ''].join('\n'), isReady ? 200 : 503);
   });
-  app.notFound((c) => c.text('not found; here is GET /healthz/ready\n', 404));
+  serveMetrics(app, setting.metricsText);
+  app.get('/config_dump', (c) => c.body(setting.configDump(), 200, { 'content-type': 'application/json' }));
+  app.notFound((c) => c.text('not found; here are GET /healthz/ready, /metrics and /config_dump\n', 404));
+  return app;
+}
+
+/** Both paths that agentgateway has them at. */
+function serveMetrics<Env extends AdminEnv>(app: Hono<Env>, metricsText: () => string): void {
+  for (const path of ['/metrics', '/stats/prometheus']) {
+    app.get(path, (c) => c.body(metricsText(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }));
+  }
+}
+
+/** A port of its own for a Prometheus that carries no token: it learns what is counted, and nothing else. */
+export function createStatsPort(metricsText: () => string): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>();
+  serveMetrics(app, metricsText);
   return app;
 }
 

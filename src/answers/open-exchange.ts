@@ -1,5 +1,5 @@
 /** Opens and closes exchanges, and counts those under way. */
-import type { BodyReader, Exchange, Telemetry } from '../exchange.ts';
+import type { BodyReader, Exchange, Telemetry, Trace } from '../exchange.ts';
 import type { Observer } from '../observe/access-log.ts';
 import type { Clock, Peer } from '../platform.ts';
 
@@ -8,6 +8,8 @@ export interface ExchangeScope {
   readonly bodies: BodyReader;
   readonly telemetry: Telemetry;
   readonly exchanges: Exchanges;
+  /** Undefined where nothing is traced. */
+  readonly startTrace?: ((exchange: Exchange) => Trace | undefined) | undefined;
 }
 
 /** Counts exchanges and sees each one to its end exactly once. */

@@ -55,6 +55,7 @@ export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Ou
     if (options.bodyWasRead && name === 'content-encoding') return;
     headers[name] = value;
   });
+  if (exchange.trace !== undefined) Object.assign(headers, exchange.trace.headersOut());
   if (options.isBox) headers[viaHeader] = viaOf(incoming.get(viaHeader), options.instanceId);
   return { method: exchange.method, path: options.path, query: options.query, authority: undefined, headers };
 }

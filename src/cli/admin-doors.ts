@@ -1,8 +1,8 @@
-/** Opens the admin address, and the readiness port where one is asked for. */
-import { createAdmin, createReadinessPort } from '../admin/index.ts';
+/** Opens the admin address, and ports of their own for metrics and readiness where they are asked for. */
+import { createAdmin, createReadinessPort, createStatsPort } from '../admin/index.ts';
 import { type Readiness, readinessOf } from '../admin/readiness.ts';
-import type { Door, OpenDoor } from '../entry/door.ts';
-import type { Opened } from '../entry/open.ts';
+import type { Answer, Door, OpenDoor } from '../entry/door.ts';
+import type { ListenAddress, Opened } from '../entry/open.ts';
 import { CannotListen, refusalOf } from './doors.ts';
 
 export interface AdminDoors {
@@ -24,12 +24,13 @@ const defaultAddress = { host: 'localhost', port: 15_000 };
 
 export async function openAdminDoors({ opened, adminToken, isDraining, openDoor, warn }: AdminDoorSetting): Promise<AdminDoors> {
   const readiness = (): Readiness => readinessOf(opened.herd.describe(), isDraining(), opened.sync);
-  const { admin: adminAddress, readiness: readinessAddress } = opened.admin;
+  const { admin: adminAddress, stats: statsAddress, readiness: readinessAddress } = opened.admin;
   const doors: Door[] = [];
   let admin: Door | undefined;
   if (adminAddress !== undefined) {
     const { host: hostname, port } = adminAddress;
-    const app = createAdmin({ readiness, adminToken, isLoopback: isLoopbackName(hostname) });
+    const { metricsText, configDump } = opened;
+    const app = createAdmin({ readiness, metricsText, configDump, adminToken, isLoopback: isLoopbackName(hostname) });
     try {
       admin = await openDoor({
         hostname,
@@ -46,16 +47,20 @@ export async function openAdminDoors({ opened, adminToken, isDraining, openDoor,
       warn(`no admin address: ${reason}. ${mend}`);
     }
   }
-  if (readinessAddress !== undefined) {
-    const { host: hostname, port } = readinessAddress;
-    const app = createReadinessPort(readiness);
+  const openOwn = async (address: ListenAddress | undefined, what: string, answer: Answer): Promise<void> => {
+    if (address === undefined) return;
+    const { host: hostname, port } = address;
     try {
-      doors.push(await openDoor({ hostname, port, bind: { port: undefined }, answer: (request) => app.fetch(request) }));
+      doors.push(await openDoor({ hostname, port, bind: { port: undefined }, answer }));
     } catch (thrown) {
       for (const door of doors) door.close();
-      throw new CannotListen(`the readiness address: ${refusalOf(hostname, port, thrown)}`);
+      throw new CannotListen(`the ${what} address: ${refusalOf(hostname, port, thrown)}`);
     }
-  }
+  };
+  const stats = createStatsPort(opened.metricsText);
+  await openOwn(statsAddress, 'stats', (request) => stats.fetch(request));
+  const readinessPort = createReadinessPort(readiness);
+  await openOwn(readinessAddress, 'readiness', (request) => readinessPort.fetch(request));
   return { doors, admin };
 }
 

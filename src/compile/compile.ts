@@ -6,6 +6,7 @@ import type { GatewayEnv, Upstream } from '../exchange.ts';
 import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { type ApiKeyOptions, apiKey } from '../policies/apiKey.ts';
+import { networkVerdictOf } from '../policies/authorization-rules.ts';
 import { createHostTable } from '../routes/hostnames.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import type { State } from '../state/state.ts';
@@ -16,12 +17,14 @@ import { compileLlm } from './llm.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
 import { middlewaresOf } from './policy-stack.ts';
 import { compileRoutes, type RouteScope } from './routes.ts';
+import { serverTlsOf } from './server-tls.ts';
 import { createServers } from './servers.ts';
 import { settingsOf } from './settings.ts';
+import { compileTelemetry } from './telemetry.ts';
 import { createUpstreams } from './upstreams.ts';
 
 export interface CompileScope {
-  readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'clock'>;
+  readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'refusesServer' | 'clock'>;
   /** CORRAL_API_KEY: a strict key on every listener. */
   readonly apiKey: string | undefined;
   /** CORRAL_ADMIN_TOKEN: counts as a key with the admin scope. */
@@ -44,7 +47,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   const warnings: string[] = [];
   const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   const attached = createAttachedPolicies(config.policies);
-  const upstreams = createUpstreams(scope.platform.refuses);
+  const upstreams = createUpstreams(scope.platform.refuses, scope.state);
   const backendScope: BackendScope = {
     config,
     upstreams,
@@ -72,12 +75,20 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       llm: llmOf(listener),
       guard: scope,
     });
-  const binds = wanted.map(({ port, listeners }) => bindOf(port, listeners.map(compileOne)));
+  const { refusesServer } = scope.platform;
+  const binds = wanted.map(({ port, listeners }) => ({
+    ...bindOf(port, listeners.map(compileOne)),
+    tls: serverTlsOf(listeners, refusesServer),
+  }));
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
   return {
     binds,
     upstreams: upstreams.all,
     settings,
+    telemetry: compileTelemetry(config, backendScope.surroundings),
+    mayConnect: networkVerdictOf(config.frontendPolicies.networkAuthorization, (message) =>
+      warnings.push(`frontendPolicies.networkAuthorization: ${message}`),
+    ),
     warnings,
     everyRouteIsProtected: routes.length > 0 && routes.every((route) => route.isProtected),
     headersFor: upstreams.headersFor,

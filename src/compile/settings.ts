@@ -15,9 +15,9 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
   const limits = runtime === 'workerd' ? limitsOf.workerd : limitsOf.elsewhere;
   return {
     adminAddress: config.adminAddr,
+    statsAddress: config.statsAddr,
     readinessAddress: config.readinessAddr,
     drain: { deadlineMs: config.connectionTerminationDeadline, minMs: config.connectionMinTerminationDeadline },
-    logFormat: config.logging.format,
     loadTimeoutMs: fleet.loadTimeout,
     idleTimeoutMs: fleet.idleTimeout,
     probeIntervalMs: fleet.probeInterval,

@@ -75,6 +75,8 @@ const byKey: Readonly<Record<string, Reason>> = {
   clusterId: kubernetesParameter,
   dns: { why: "names are resolved by the runtime; leave it out, and set the system's resolver" },
   database: { why: 'Corral keeps no request database; read the access log, or send traces' },
+  otlp: { why: 'the access log goes to standard output; collect it from there, or send traces with frontendPolicies.tracing' },
+  policies: { why: 'name the collector in the top-level backends, with its policies, and say backend: NAME here' },
   storage: { why: 'the configuration is the file; leave it out' },
   modelCatalog: { why: 'costs are not counted; multiply the token metrics by your prices' },
   session: { why: 'belongs to browser logins (oidc), which are not there; leave it out' },
@@ -101,7 +103,13 @@ const byKey: Readonly<Record<string, Reason>> = {
 
 /** Where it says nothing itself: what a key is to those who may leave it out. */
 function kindAt(place: string): ForeignKind {
-  if (place === '' || place === 'config' || place.startsWith('config.') || place === 'frontendPolicies.http') return 'section';
+  if (
+    place === '' ||
+    place === 'config' ||
+    place.startsWith('config.') ||
+    /^frontendPolicies\.(http|accessLog|logging|tracing)$/.test(place)
+  )
+    return 'section';
   return place === 'provider' || place === 'backends[]' ? 'backend' : 'policy';
 }
 

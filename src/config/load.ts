@@ -22,6 +22,8 @@ export type LoadResult =
   | {
       readonly ok: true;
       readonly config: Config;
+      /** What was judged: the values as written, variables put in, files by their paths. */
+      readonly written: unknown;
       readonly warnings: readonly Diagnostic[];
       /** Where a path of the YAML stands, or the deepest part of it that is written there; undefined when nothing of it is. */
       positionOf(yamlPath: string): Position | undefined;
@@ -41,13 +43,14 @@ export function loadConfig(text: string, source: LoadSource): LoadResult {
   const document = openDocument(body, (name) => source.env(name));
   for (const { offset, path, message } of document.problems)
     sheet.add('error', document.positionAt(offset), offset, path, message);
-  const config = readSheet(document, sheet, source);
+  const { config, checked } = readSheet(document, sheet, source);
   const errors = sheet.sorted('error').slice(0, maxErrors);
   const warnings = sheet.sorted('warning').slice(0, maxErrors);
   if (config === undefined || errors.length > 0) return { ok: false, errors, warnings };
   return {
     ok: true,
     config,
+    written: checked,
     warnings,
     positionOf(yamlPath) {
       const path = stepsOf(yamlPath);
@@ -59,10 +62,11 @@ export function loadConfig(text: string, source: LoadSource): LoadResult {
   };
 }
 
-/** Checks the values. Undefined when there are none to check, or they are wrong. */
-function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): Config | undefined {
+/** Checks the values. `config` is undefined when there are none to check, or they are wrong. */
+function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): Pick<Parsed, 'config' | 'checked'> {
   const { value } = document;
-  if (value === undefined) return undefined;
+  const nothing = { config: undefined, checked: undefined };
+  if (value === undefined) return nothing;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const what =
       value === null || value === undefined
@@ -71,7 +75,7 @@ function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): 
           ? 'the file is a list'
           : 'the file is a single value';
     sheet.add('error', { line: 1, column: 1 }, 0, '', `${what}; expected keys such as "binds", "gateways" or "llm"`);
-    return undefined;
+    return nothing;
   }
   const report = (severity: Severity, path: YamlPath, message: string, about: 'key' | 'value') => {
     const offset = document.offsetOf(path, about);
@@ -87,7 +91,7 @@ function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): 
     error: (path, message) => report('error', path, message, aboutOf(path)),
     warn: (path, message) => report('warning', path, message, aboutOf(path)),
   });
-  return config;
+  return { config, checked };
 }
 
 interface Parsed {

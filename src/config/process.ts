@@ -4,6 +4,17 @@ import { byteSizeField } from '../fields/byte-size.ts';
 import { durationField } from '../fields/duration.ts';
 import { hostPortOf } from '../fields/host-port.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
+import { networkAuthorizationField } from '../policies/authorization-rules.ts';
+import {
+  accessLogField,
+  histogramsField,
+  loggingShape,
+  metricsField,
+  processTracingField,
+  sensitiveHeadersField,
+  standardAttributesField,
+  tracingField,
+} from './telemetry.ts';
 
 /** Where an internal port listens, or that it does not. */
 export type ListenAddress = { readonly host: string; readonly port: number } | 'off';
@@ -54,7 +65,22 @@ export const processField = z
   .strictObject({
     adminAddr: listenAddressField
       .prefault('localhost:15000')
-      .describe('Where readiness can be read. Off loopback it asks for `CORRAL_ADMIN_TOKEN`.'),
+      .describe(
+        'Where readiness, metrics and the configuration in force can be read. Off loopback it asks for `CORRAL_ADMIN_TOKEN`.',
+      ),
+    statsAddr: listenAddressField
+      .optional()
+      .describe('A port of its own for `/metrics`, without a token. Left out, they are at the admin address.'),
+    connectionTerminationDeadline: durationField
+      .refine((ms) => ms <= 86_400_000, 'expected a day at most')
+      .prefault('30s')
+      .describe('After SIGTERM, how long answers under way may take before they are cut.'),
+    connectionMinTerminationDeadline: durationField
+      .refine((ms) => ms <= 86_400_000, 'expected a day at most')
+      .prefault('0s')
+      .describe(
+        'After SIGTERM, how long new requests are still taken, while readiness already says no: load balancers need a while to notice.',
+      ),
     readinessAddr: listenAddressField
       .optional()
       .describe('A port of its own for `/healthz/ready`. Left out, it is at the admin address.'),
@@ -62,9 +88,15 @@ export const processField = z
       .strictObject({
         level: logLevelField.prefault('info').describe('How much Corral says about itself on standard error.'),
         format: z.enum(['text', 'json']).default('text').describe('Shape of the access log on standard output.'),
+        ...loggingShape,
       })
       .prefault({})
       .describe('Logs.'),
+    metrics: metricsField,
+    histograms: histogramsField,
+    standardAttributes: standardAttributesField,
+    sensitiveHeaders: sensitiveHeadersField,
+    tracing: processTracingField.optional(),
   })
   .prefault({})
   .meta({ id: 'config', description: 'Settings of the whole process.' });
@@ -77,9 +109,17 @@ export const frontendPoliciesField = z
       })
       .prefault({})
       .describe('Limits of HTTP.'),
+    networkAuthorization: networkAuthorizationField.optional(),
+    accessLog: accessLogField.optional(),
+    logging: accessLogField.optional().describe('Another name for `accessLog`; not both.'),
+    tracing: tracingField.optional(),
+  })
+  .refine(({ accessLog, logging }) => accessLog === undefined || logging === undefined, {
+    error: 'accessLog and logging are two names of one thing; write accessLog alone',
+    path: ['logging'],
   })
   .prefault({})
-  .meta({ id: 'frontendPolicies', description: 'Limits for everything that comes in.' });
+  .meta({ id: 'frontendPolicies', description: 'What holds for everything that comes in.' });
 
 /** Durations that become timers: not so short that Corral does nothing else, not longer than the runtimes' timers (24 days). */
 function timerField(leastMs: number, least: string) {

@@ -14,11 +14,13 @@ export type {
   NamedBackendConfig,
   RouteBackendConfig,
 } from './backends.ts';
+export type { ListenerTls } from './listener-tls.ts';
 export type { LlmConfig, LlmModelConfig, LlmParams, LlmProviderConfig, VirtualModelConfig, VirtualRouting } from './llm.ts';
 export type { HeaderMatchConfig, MatchConfig, PathMatch } from './matches.ts';
 export type { PolicyOptions } from './policy-map.ts';
 export type { FleetConfig, FrontendPoliciesConfig, ListenAddress, LogLevel, OpenPath, ProcessConfig } from './process.ts';
 export type { FormatConfig, Preset, PresetName, ProviderConfig, ProviderFormat } from './providers.ts';
+export type { NamedExpressions, ProcessTracingConfig, TracingConfig } from './telemetry.ts';
 export type {
   AttachedRouteConfig,
   BindConfig,

@@ -3,6 +3,7 @@
  * the process: doors and the admin address call it, and it calls the plan in force. A plan that was replaced answers what
  * it has begun with its own tools, to the end.
  */
+import { configDump } from '../admin/config-dump.ts';
 import { compilePlan } from '../compile/compile.ts';
 import type { Plan } from '../compile/plan.ts';
 import { PlanError } from '../compile/upstreams.ts';
@@ -41,6 +42,8 @@ export interface Opened {
   readonly plan: Plan;
   /** Prometheus text of everything that was counted since the start. */
   metricsText(): string;
+  /** What is in force, as JSON, without secrets. */
+  configDump(): string;
   /** Sends traces that still wait; settles when that has been tried. For the end of the process. */
   flushTelemetry(): Promise<void>;
   /** Whether what is in force is what the configuration says now. */
@@ -110,6 +113,8 @@ export const openGateway: OpenGateway = async (settings, platform) => {
 interface Draft {
   readonly plan: Plan & Parameters<typeof assembleGateway>[0];
   readonly warnings: readonly string[];
+  /** The configuration's values, for whoever shows them. */
+  readonly written: unknown;
 }
 
 interface CompileParts extends Pick<LastingParts, 'state'> {
@@ -137,7 +142,7 @@ function draftOf(
       ...parts,
     });
     const warnings = [...loaded.warnings.map(formatDiagnostic), ...plan.warnings.map((warning) => placed(warning, loaded))];
-    return { ok: true, draft: { plan, warnings } };
+    return { ok: true, draft: { plan, warnings, written: loaded.written } };
   } catch (thrown) {
     if (!(thrown instanceof PlanError)) throw thrown;
     return { ok: false, problems: [placed(thrown.message, loaded)] };
@@ -256,6 +261,17 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
         inFlight: gateway.inFlight,
         boxes: current.herd.describe(),
         reloads: { succeeded: sync.reloads, failed: sync.refusals, isSynchronized: sync.configSynchronized },
+      }),
+    configDump: () =>
+      configDump({
+        version,
+        written: current.written,
+        secrets: [settings.apiKey, settings.adminToken].filter((secret) => secret !== undefined),
+        plan: current.plan,
+        boxes: current.herd.describe(),
+        nowMs: clock.now(),
+        inFlight: gateway.inFlight,
+        sync,
       }),
     async flushTelemetry() {
       await Promise.all([current, ...fading].map(({ observation }) => observation.flush()));

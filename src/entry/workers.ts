@@ -80,6 +80,8 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
   for (const warning of opened.warnings) platform.report('warn', warning);
   const admin = createAdmin({
     basePath: adminPath,
+    metricsText: opened.metricsText,
+    configDump: opened.configDump,
     adminToken: told.settings.adminToken,
     isLoopback: false,
     anyHost: true,

@@ -1,72 +1,61 @@
-/**
- * The access log: one line per exchange, field names and order as agentgateway's (crates/agentgateway/src/telemetry/log.rs),
- * with what Corral adds under `corral.`. Never a prompt, never a credential, never a query string: keys are sent in those.
- */
-import type { AttemptRecord, Exchange } from '../exchange.ts';
+/** The access log: one line per exchange, at its answer's last byte. */
+import type { CelExpression } from '../cel/expression.ts';
+import type { Exchange } from '../exchange.ts';
+import { type AddedField, createFieldReader, extrasOf, nobody, type StandardAttributes, tellWho } from './added-fields.ts';
+import { type AddField, tellExchange } from './fields.ts';
 
 /** Told once per exchange, at its answer's last byte. */
 export type Observer = (exchange: Exchange, endedMs: number) => void;
 
-export interface AccessLogOptions {
+export interface LogSetting {
   readonly format: 'text' | 'json';
+  /** Only exchanges for which it is true are logged; undefined: all. */
+  readonly filter?: CelExpression | undefined;
+  readonly added?: readonly AddedField[];
+  /** Names that are left out. */
+  readonly removed?: readonly string[];
+  readonly standard?: StandardAttributes;
+  /** Lower case. Their values stand in no line. */
+  readonly sensitiveHeaders?: readonly string[];
+}
+
+export interface AccessLogOptions extends LogSetting {
   /** One finished line, without line end. */
   print(line: string): void;
 }
 
-export function createAccessLog({ format, print }: AccessLogOptions): Observer {
-  return format === 'json'
-    ? (exchange, endedMs) => print(jsonLineOf(exchange, endedMs))
-    : (exchange, endedMs) => print(textLineOf(exchange, endedMs));
+export function createAccessLog(options: AccessLogOptions): Observer {
+  const { format, filter, print } = options;
+  const tell = tellerOf(options);
+  const lineOf = format === 'json' ? jsonLineOf : textLineOf;
+  return (exchange, endedMs) => {
+    if (filter === undefined || filter.holds(exchange, extrasOf(exchange))) print(lineOf(exchange, endedMs, tell));
+  };
 }
 
-type Value = string | number | true | undefined;
+type Teller = (exchange: Exchange, endedMs: number, add: AddField) => void;
 
-/** Names every field that has a value, in order. A visitor and not a list: this runs for each request. */
-function tell(exchange: Exchange, endedMs: number, add: (name: string, value: Value) => void): void {
-  const { protocol, attempts } = exchange;
-  const attempt = attempts.at(-1);
-  add('gateway', exchange.gatewayName);
-  add('listener', exchange.listenerName);
-  add('route', exchange.routeName);
-  add('endpoint', attempt && authorityOf(attempt.upstream.baseUrl));
-  add('src.addr', exchange.peer.address());
-  add('http.method', exchange.method);
-  add('http.host', exchange.host);
-  add('http.path', exchange.path);
-  add('http.status', exchange.status);
-  add('protocol', protocol === undefined ? 'http' : 'llm');
-  if (protocol !== undefined) tellModel(exchange, protocol.operation, attempt, add);
-  add('corral.box', attempt?.upstream.name);
-  if (attempts.length > 1) add('corral.attempts', attempts.length);
-  add('corral.key', exchange.identity?.name);
-  if (exchange.warnings.length > 0) add('corral.warning', exchange.warnings.join('; '));
-  add('corral.outcome', exchange.outcome);
-  add('error', exchange.error?.message);
-  add('reason', exchange.error?.code);
-  add('duration', millisecondsOf(endedMs - exchange.startedMs));
+/** All fields of a line in their order: agentgateway's, then what the configuration adds, which wins where names meet. */
+function tellerOf({ added = [], removed = [], standard = nobody, sensitiveHeaders = [] }: LogSetting): Teller {
+  const read = createFieldReader(sensitiveHeaders);
+  const asksNothing = added.length === 0 && standard.user === undefined && standard.group === undefined;
+  const tellOwn: Teller = (exchange, endedMs, add) => {
+    tellExchange(exchange, endedMs, add);
+    if (!asksNothing || exchange.claims?.user !== undefined) tellWho(exchange, standard, read, add);
+    add('duration', millisecondsOf(endedMs - exchange.startedMs));
+  };
+  const left = new Set([...removed, ...added.map(({ name }) => name)]);
+  if (left.size === 0) return tellOwn;
+  return (exchange, endedMs, add) => {
+    tellOwn(exchange, endedMs, (name, value) => {
+      if (!left.has(name)) add(name, value);
+    });
+    const extras = extrasOf(exchange);
+    for (const { name, value } of added) add(name, read(exchange, value, extras));
+  };
 }
 
-function tellModel(
-  exchange: Exchange,
-  operation: string,
-  attempt: AttemptRecord | undefined,
-  add: (name: string, value: Value) => void,
-): void {
-  const { usage } = exchange;
-  if (operation !== 'none') add('gen_ai.operation.name', operation);
-  add('gen_ai.provider.name', attempt && (attempt.upstream.kind === 'box' ? 'ollama' : 'openai'));
-  add('gen_ai.request.model', exchange.requestModel);
-  add('gen_ai.response.model', exchange.responseModel);
-  if (usage !== undefined) {
-    add('gen_ai.usage.input_tokens', usage.inputTokens);
-    add('gen_ai.usage.output_tokens', usage.outputTokens);
-    if (usage.estimated) add('corral.usage.estimated', true);
-  }
-  if (exchange.firstByteMs !== undefined)
-    add('agw.ai.time_to_first_token', millisecondsOf(exchange.firstByteMs - exchange.startedMs));
-}
-
-function textLineOf(exchange: Exchange, endedMs: number): string {
+function textLineOf(exchange: Exchange, endedMs: number, tell: Teller): string {
   let line = `${timeOf(exchange.clock.wallTime())}\tinfo\trequest`;
   tell(exchange, endedMs, (name, value) => {
     if (value === undefined || value === '') return;
@@ -78,13 +67,20 @@ function textLineOf(exchange: Exchange, endedMs: number): string {
 /** What a reader can take for one value without quotes. */
 const isPlain = /^[\x21\x23-\x3c\x3e-\x7e]*$/;
 
-function jsonLineOf(exchange: Exchange, endedMs: number): string {
+function jsonLineOf(exchange: Exchange, endedMs: number, tell: Teller): string {
   let line = `{"level":"info","time":"${timeOf(exchange.clock.wallTime())}","scope":"request"`;
   tell(exchange, endedMs, (name, value) => {
     if (value === undefined || value === '') return;
-    line += `,"${name}":${typeof value === 'string' ? quoted(value) : value}`;
+    line += `,${isName.test(name) ? `"${name}"` : quoted(name)}:${typeof value === 'string' ? quoted(value) : jsonOf(value)}`;
   });
   return `${line}}`;
+}
+
+const isName = /^[\w.-]+$/;
+
+/** JSON has no Infinity and no NaN. */
+function jsonOf(value: number | boolean): string {
+  return typeof value === 'number' && !Number.isFinite(value) ? `"${value}"` : String(value);
 }
 
 /** JSON's quotes, and no control character of any kind: terminals obey some that JSON leaves alone. */
@@ -108,8 +104,4 @@ function timeOf(wallTimeMs: number): string {
     lastTime = new Date(wallTimeMs).toISOString();
   }
   return lastTime;
-}
-
-function authorityOf(baseUrl: string): string {
-  return baseUrl.slice(baseUrl.indexOf('//') + 2);
 }

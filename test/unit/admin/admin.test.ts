@@ -25,7 +25,13 @@ async function ask({
   isReady = true,
   path = '/healthz/ready',
 }: Asked) {
-  const app = createAdmin({ readiness: () => ({ isReady, detail: 'no box answers' }), adminToken: token, isLoopback });
+  const app = createAdmin({
+    readiness: () => ({ isReady, detail: 'no box answers' }),
+    metricsText: () => 'corral_in_flight 0\n',
+    configDump: () => '{"version":"0"}\n',
+    adminToken: token,
+    isLoopback,
+  });
   const response = await app.request(
     `http://localhost:15000${path}`,
     { headers: { host: 'localhost:15000', ...headers } },
@@ -39,6 +45,21 @@ describe('the admin address', () => {
     expect(await ask({})).toEqual({ status: 200, text: 'ready\n' });
     expect(await ask({ isReady: false })).toEqual({ status: 503, text: 'no box answers\n' });
     expect(await ask({ path: '/else' })).toMatchObject({ status: 404 });
+  });
+
+  it('tells metrics at both of agentgateway’s paths, and what is in force', async () => {
+    expect(await ask({ path: '/metrics' })).toEqual({ status: 200, text: 'corral_in_flight 0\n' });
+    expect(await ask({ path: '/stats/prometheus' })).toEqual({ status: 200, text: 'corral_in_flight 0\n' });
+    expect(await ask({ path: '/config_dump' })).toEqual({ status: 200, text: '{"version":"0"}\n' });
+  });
+
+  it.each(['/metrics', '/stats/prometheus', '/config_dump'])('guards %s as it does the rest', async (path) => {
+    expect(await ask({ path, from: '10.0.0.7' })).toMatchObject({ status: 403 });
+    expect(await ask({ path, from: '10.0.0.7', token: 't' })).toMatchObject({ status: 401 });
+    expect(await ask({ path, from: '10.0.0.7', token: 't', headers: { authorization: 'Bearer t' } })).toMatchObject({
+      status: 200,
+    });
+    expect(await ask({ path, headers: { origin: 'http://evil.example' } })).toMatchObject({ status: 403 });
   });
 
   it.each(['localhost:15000', '127.0.0.1', '[::1]:15000', 'box.local'])('knows the name %s', async (host) => {

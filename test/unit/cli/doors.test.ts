@@ -39,6 +39,7 @@ function opened(more: Partial<Opened> = {}): Opened {
       lastReloadMs: undefined,
       lastRefusalMs: undefined,
       reloads: 0,
+      refusals: 0,
     },
     prepareReload: () => ({ ok: false, problems: [] }),
     refuseReload: () => undefined,
@@ -47,9 +48,12 @@ function opened(more: Partial<Opened> = {}): Opened {
     ports: [3000, 4000],
     tlsOf: () => undefined,
     everyRouteIsProtected: false,
-    admin: { admin: { host: 'localhost', port: 15_000 }, readiness: undefined },
+    admin: { admin: { host: 'localhost', port: 15_000 }, readiness: undefined, stats: undefined },
     warnings: [],
     hasDemo: true,
+    metricsText: () => '',
+    configDump: () => '',
+    flushTelemetry: () => Promise.resolve(),
     ...more,
   };
 }
@@ -153,21 +157,44 @@ describe('openAdminDoors', () => {
 
   it('does not do without an address that was asked for', async () => {
     const { doors } = open(building([15_001]).openDoor, {
-      admin: { admin: { host: 'localhost', port: 15_001 }, readiness: undefined },
+      admin: { admin: { host: 'localhost', port: 15_001 }, readiness: undefined, stats: undefined },
     });
     await expect(doors).rejects.toThrow(CannotListen);
   });
 
+  it('answers metrics and nothing else at a port of their own, to everybody who reaches it', async () => {
+    const { asked, openDoor } = building();
+    const { doors } = open(openDoor, {
+      admin: { admin: undefined, stats: { host: '::', port: 15_020 }, readiness: undefined },
+      metricsText: () => 'corral_in_flight 3\n',
+    });
+    expect((await doors).doors).toHaveLength(1);
+    expect(placesOf(asked)).toEqual(['::' + ':15020 for undefined']);
+    const askFor = async (path: string) => await asked[0]?.answer(new Request(`http://10.0.0.1:15020${path}`), local);
+    expect(await (await askFor('/metrics'))?.text()).toBe('corral_in_flight 3\n');
+    expect((await askFor('/stats/prometheus'))?.status).toBe(200);
+    expect((await askFor('/config_dump'))?.status).toBe(404);
+  });
+
+  it('does not do without a stats port that was asked for, and closes what it has opened', async () => {
+    const { closed, openDoor } = building([15_020]);
+    const { doors } = open(openDoor, {
+      admin: { admin: { host: 'localhost', port: 15_001 }, stats: { host: '::', port: 15_020 }, readiness: undefined },
+    });
+    await expect(doors).rejects.toThrow(/^the stats address: port 15020 is in use/);
+    expect(closed).toEqual([15_001]);
+  });
+
   it('opens none when it is off, and a readiness port where one is asked for', async () => {
     const off = building();
-    await open(off.openDoor, { admin: { admin: undefined, readiness: undefined } }).doors;
+    await open(off.openDoor, { admin: { admin: undefined, readiness: undefined, stats: undefined } }).doors;
     expect(off.asked).toEqual([]);
     const both = building();
     const { doors } = open(both.openDoor, {
-      admin: { admin: undefined, readiness: { host: '::', port: 15_021 } },
+      admin: { admin: undefined, stats: undefined, readiness: { host: '::', port: 15_021 } },
     });
-    expect(placesOf(both.asked)).toEqual(['::' + ':15021 for undefined']);
     expect((await doors).doors).toHaveLength(1);
+    expect(placesOf(both.asked)).toEqual(['::' + ':15021 for undefined']);
     const answer = await both.asked[0]?.answer(new Request('http://10.0.0.1:15021/healthz/ready'), local);
     expect(answer?.status).toBe(200);
   });

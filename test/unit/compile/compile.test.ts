@@ -27,7 +27,7 @@ test('the settings that nobody wrote, and those of Workers', () => {
   expect(planOf('binds: []').settings).toMatchObject({
     adminAddress: { host: 'localhost', port: 15000 },
     readinessAddress: undefined,
-    logFormat: 'text',
+    statsAddress: undefined,
     loadTimeoutMs: 900_000,
     idleTimeoutMs: 30_000,
     probeIntervalMs: 10_000,

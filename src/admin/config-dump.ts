@@ -1,0 +1,110 @@
+/** What is in force, for people who ask why a request went where it went: the configuration, the plan, the boxes. No secrets. */
+import type { AiBackend, Backend, Target } from '../backends/target.ts';
+import type { ListenerPlan, Plan, RoutePlan } from '../compile/plan.ts';
+import { maskedConfig } from '../config/masked.ts';
+import type { BoxReport } from '../fleet/fleet.ts';
+import type { RouteEntry } from '../routes/table.ts';
+
+export interface DumpParts {
+  readonly version: string;
+  /** The configuration as written, variables put in. */
+  readonly written: unknown;
+  /** Told by flags and variables: masked wherever they stand. */
+  readonly secrets: readonly string[];
+  readonly plan: Plan;
+  readonly boxes: readonly BoxReport[];
+  readonly nowMs: number;
+  readonly inFlight: number;
+  /** Whether what is in force is what the configuration says now. */
+  readonly sync: object;
+}
+
+export function configDump({ version, written, secrets, plan, boxes, nowMs, inFlight, sync }: DumpParts): string {
+  const dump = {
+    version,
+    inFlight,
+    sync,
+    config: maskedConfig(written, secrets),
+    settings: plan.settings,
+    binds: plan.binds.map(({ port, listeners, tls }) => ({
+      port,
+      ...(tls === undefined ? {} : { tls: true }),
+      listeners: listeners.map((listener) => listenerOf(listener, nowMs)),
+    })),
+    upstreams: plan.upstreams.map(({ name, baseUrl, kind, tls }) => ({ name, baseUrl, kind, hasTlsSettings: tls !== undefined })),
+    boxes,
+    warnings: plan.warnings,
+  };
+  return `${JSON.stringify(dump, replacer, 2)}\n`;
+}
+
+/** JSON has no sets. */
+function replacer(_name: string, value: unknown): unknown {
+  return value instanceof Set ? [...value] : value;
+}
+
+function listenerOf({ name, gatewayName, hostname, policies, entries }: ListenerPlan, nowMs: number): object {
+  return {
+    name,
+    gateway: gatewayName,
+    hostname,
+    policies: namesOf(policies),
+    routes: entries.map((entry) => routeOf(entry, nowMs)),
+  };
+}
+
+function routeOf({ route, hostnames, rules }: RouteEntry<RoutePlan>, nowMs: number): object {
+  const { name, policies, backend, isProtected, children } = route;
+  return {
+    name,
+    ...(hostnames.length === 0 ? {} : { hostnames }),
+    matches: rules.length,
+    isProtected,
+    policies: namesOf(policies),
+    ...(children === undefined
+      ? { backend: backendOf(backend, nowMs) }
+      : { routes: children.entries.map((entry) => routeOf(entry, nowMs)) }),
+  };
+}
+
+function backendOf(backend: Backend, nowMs: number): object {
+  switch (backend.kind) {
+    case 'host':
+      return { kind: 'host', targets: backend.targets.map((target) => targetOf(target, nowMs)) };
+    case 'ai':
+      return aiOf(backend.ai, nowMs);
+    case 'weighted':
+      return {
+        kind: 'weighted',
+        choices: backend.choices.map(({ weight, backend: choice }) => ({ weight, ...backendOf(choice, nowMs) })),
+      };
+    case 'none':
+      return { kind: 'none' };
+    case 'broken':
+      return { kind: 'broken', code: backend.code, message: backend.message };
+  }
+}
+
+function aiOf({ targets, addedModels, openPaths }: AiBackend, nowMs: number): object {
+  return {
+    kind: 'ai',
+    targets: targets.map((target) => targetOf(target, nowMs)),
+    models: addedModels,
+    ...(openPaths.size === 0 ? {} : { openPaths }),
+  };
+}
+
+function targetOf({ upstream, weight, group, declares, edits, health }: Target, nowMs: number): object {
+  return {
+    upstream: upstream.name,
+    ...(declares === undefined ? {} : { model: declares }),
+    ...(weight === undefined ? {} : { weight }),
+    group,
+    policies: namesOf(edits),
+    ...(health === undefined ? {} : { health: health.report(nowMs) }),
+  };
+}
+
+function namesOf(made: readonly { readonly name: string }[]): readonly string[] {
+  return [...new Set(made.map(({ name }) => name))];
+}
