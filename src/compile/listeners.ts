@@ -1,5 +1,5 @@
 /** Who listens where: the three dialects brought to one form, before anything of it is compiled. */
-import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
+import type { Config, ListenerTls, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import { type AttachedPolicies, type ListenerNamed, mergeOptions } from './attached.ts';
 import type { PolicyLayer } from './policy-stack.ts';
 import { policiesOf, type RouteWanted } from './routes.ts';
@@ -14,6 +14,9 @@ export interface ListenerWanted {
   readonly routePolicies: PolicyOptions;
   /** Beside its routes, a listener may serve the models of `llm`. */
   readonly servesLlm: boolean;
+  readonly tls: ListenerTls | undefined;
+  /** Of the listener itself. */
+  readonly yamlPath: string;
 }
 
 export interface BindWanted {
@@ -35,6 +38,8 @@ interface Place {
   readonly policies: PolicyOptions;
   readonly yamlPath: string;
   readonly servesLlm: boolean;
+  readonly tls: ListenerTls | undefined;
+  readonly listenerPath: string;
   readonly routes: readonly { readonly config: RouteConfig; readonly yamlPath: string; readonly index: number }[];
 }
 
@@ -58,6 +63,8 @@ function listenerWanted(place: Place, attached: AttachedPolicies): ListenerWante
     })),
     routePolicies,
     servesLlm,
+    tls: place.tls,
+    yamlPath: place.listenerPath,
   };
 }
 
@@ -74,6 +81,8 @@ function bindsWanted(config: Config, attached: AttachedPolicies): BindWanted[] {
           policies: listener.policies,
           yamlPath: `${yamlPath}.policies`,
           servesLlm: false,
+          tls: listener.tls,
+          listenerPath: yamlPath,
           routes: listener.routes.map((route, at) => ({ config: route, yamlPath: `${yamlPath}.routes[${at}]`, index: at })),
         },
         attached,
@@ -88,10 +97,10 @@ function gatewaysWanted(config: Config, attached: AttachedPolicies): BindWanted[
     const own =
       gateway.listeners.length > 0
         ? gateway.listeners.map((listener, index) => ({ ...listener, yamlPath: `${yamlPath}.listeners[${index}]`, index }))
-        : [{ name: undefined, hostname: '*', policies: gateway.policies, yamlPath, index: 0 }];
+        : [{ name: undefined, hostname: '*', policies: gateway.policies, tls: gateway.tls, yamlPath, index: 0 }];
     return {
       port: gateway.port,
-      listeners: own.map(({ name, hostname, policies, yamlPath: place, index }) => {
+      listeners: own.map(({ name, hostname, policies, tls, yamlPath: place, index }) => {
         const listener = name ?? `listener${index}`;
         const names = [gatewayName, `${gatewayName}/${listener}`];
         return listenerWanted(
@@ -102,6 +111,8 @@ function gatewaysWanted(config: Config, attached: AttachedPolicies): BindWanted[
             policies,
             yamlPath: place,
             servesLlm: servesLlm(config, names),
+            tls,
+            listenerPath: place,
             routes: config.routes.flatMap((route, at) =>
               isAttached(route.gateways, names) ? [{ config: route, yamlPath: `routes[${at}]`, index: at }] : [],
             ),
@@ -136,6 +147,8 @@ function llmWanted(config: Config, attached: AttachedPolicies): BindWanted[] {
     policies: {},
     yamlPath: 'llm',
     servesLlm: true,
+    tls: llm.tls,
+    listenerPath: 'llm',
     routes: [],
   };
   return [{ port, listeners: [listenerWanted(place, attached)] }];

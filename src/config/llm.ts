@@ -7,6 +7,7 @@ import { pathField, pathPrefixField } from '../fields/path.ts';
 import { secretField } from '../fields/secret.ts';
 import { textField } from '../fields/text-field.ts';
 import { nameField } from './backends.ts';
+import { listenerTlsField } from './listener-tls.ts';
 import { headerMatchesField } from './matches.ts';
 import { memberOf, optionsOf, type PolicyOptions, policiesField } from './policy-map.ts';
 import { modelProviderField } from './providers.ts';
@@ -176,6 +177,7 @@ export const llmField = z
   .strictObject({
     gateways: attachmentField,
     port: portField.optional().describe('Port of its own, when no gateway serves it. Without either it is 4000.'),
+    tls: listenerTlsField.optional().describe('TLS on the port of its own.'),
     models: z.array(modelField).describe('The models clients may ask for. The name with the most fixed letters is asked first.'),
     providers: z.array(providerField).default([]).describe('Providers that several models share.'),
     virtualModels: z.array(virtualModelField).default([]).describe('Names that stand for several models.'),

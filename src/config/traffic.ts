@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { FieldError, textField } from '../fields/text-field.ts';
 import { nameField, routeBackendField } from './backends.ts';
+import { type ListenerTls, listenerTlsField, protocolField } from './listener-tls.ts';
 import { matchField } from './matches.ts';
 import { type PolicyOptions, policiesField, policyShapeOf } from './policy-map.ts';
 
@@ -22,18 +23,6 @@ const hostnameField = textField(
   },
   'host name',
 );
-
-const foreignProtocols = ['HTTPS', 'TLS', 'TCP', 'HBONE'];
-
-const protocolField = z
-  .enum(['HTTP'], {
-    error: ({ input }) =>
-      typeof input === 'string' && foreignProtocols.includes(input)
-        ? `"${input}" is known to agentgateway, not supported yet; let something in front of Corral speak TLS`
-        : 'expected "HTTP", in capitals',
-  })
-  .default('HTTP')
-  .describe('How clients speak to this listener.');
 
 const routeShape = {
   name: nameField.optional().describe('Name of the route, in logs. Left out, it is `route` and its number.'),
@@ -84,6 +73,7 @@ const listenerField = z
       .prefault('')
       .describe('Host name this listener serves: exact, `*.example.com`, or empty for all.'),
     protocol: protocolField,
+    tls: listenerTlsField.optional(),
     policies: policiesField('listener').describe('What happens to every request of this listener, before a route is chosen.'),
     routes: z.array(routeField).describe('The routes of this listener.'),
   })
@@ -104,14 +94,17 @@ const gatewayListenerField = z
     name: nameField.optional().describe('Name of the listener. Left out, it is `listener` and its number.'),
     hostname: hostnameField.prefault('*').describe('Host name this listener serves: exact, `*.example.com`, or `*` for all.'),
     protocol: protocolField,
+    tls: listenerTlsField.optional(),
   })
   .meta({ id: 'gatewayListener', description: 'Beside these keys stand the policies of a listener.' })
-  .transform(({ name, hostname, protocol, ...policies }): GatewayListenerConfig => ({ name, hostname, protocol, policies }));
+  .transform(
+    ({ name, hostname, protocol: _checked, tls, ...policies }): GatewayListenerConfig => ({ name, hostname, tls, policies }),
+  );
 
 export interface GatewayListenerConfig {
   readonly name: string | undefined;
   readonly hostname: string;
-  readonly protocol: 'HTTP';
+  readonly tls: ListenerTls | undefined;
   readonly policies: PolicyOptions;
 }
 
@@ -120,17 +113,18 @@ export const gatewayField = z
     ...policyShapeOf('listener'),
     port: portField.describe('Port to listen on. 0 takes a free one.').meta({ examples: [3000] }),
     protocol: protocolField,
+    tls: listenerTlsField.optional(),
     listeners: z
       .array(gatewayListenerField)
       .default([])
       .describe('Several listeners on this port, told apart by host name. Then only `port` may stand beside them.'),
   })
   .meta({ id: 'gateway', description: 'Beside these keys stand the policies of a listener, for everything this gateway serves.' })
-  .transform(({ port, protocol, listeners, ...policies }): GatewayConfig => ({ port, protocol, listeners, policies }));
+  .transform(({ port, protocol: _checked, tls, listeners, ...policies }): GatewayConfig => ({ port, tls, listeners, policies }));
 
 export interface GatewayConfig {
   readonly port: number;
-  readonly protocol: 'HTTP';
+  readonly tls: ListenerTls | undefined;
   /** Empty: the gateway is one listener for every host, with `policies`. */
   readonly listeners: readonly GatewayListenerConfig[];
   readonly policies: PolicyOptions;

@@ -1,5 +1,6 @@
 /** Bun: its own `fetch` towards the boxes, its own server towards the clients. The fastest of the four. */
 import type { Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
+import { certificateTrouble } from './certificates.ts';
 import { processConsole } from './process-console.ts';
 import { refusedByBun } from './server-tls.ts';
 import { createWebPlatform } from './web-platform.ts';
@@ -11,7 +12,7 @@ export function createBunPlatform(): Platform {
     acceptsEncodings: true,
     fetchOptions,
     refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
-    refusesServer: refusedByBun,
+    refusesServer: (tls) => refusedByBun(tls) ?? certificateTrouble(tls),
     ...processConsole(),
   });
 }

@@ -13,7 +13,7 @@ export function changesBetween(before: Plan, after: Plan): readonly string[] {
     ['boxes', ({ upstreams }) => upstreams.filter(({ kind }) => kind === 'box').map(({ name }) => name)],
     ['other upstreams', ({ upstreams }) => upstreams.filter(({ kind }) => kind !== 'box').map(({ name }) => name)],
   ];
-  return kinds.flatMap(([kind, namesOf]) => {
+  const named = kinds.flatMap(([kind, namesOf]) => {
     const [old, fresh] = [new Set(namesOf(before)), new Set(namesOf(after))];
     const added = [...fresh].filter((name) => !old.has(name)).map((name) => `+${name}`);
     const removed = [...old].filter((name) => !fresh.has(name)).map((name) => `-${name}`);
@@ -22,6 +22,12 @@ export function changesBetween(before: Plan, after: Plan): readonly string[] {
     const rest = names.length - shownNames;
     return [`${kind} ${names.slice(0, shownNames).join(' ')}${rest > 0 ? ` and ${rest} more` : ''}`];
   });
+  const renewed = after.binds.filter(({ port, tls }) => {
+    const old = before.binds.find((bind) => bind.port === port);
+    return tls !== undefined && old?.tls !== undefined && JSON.stringify(tls) !== JSON.stringify(old.tls);
+  });
+  if (renewed.length === 0) return named;
+  return [...named, `certificates or TLS settings of port ${renewed.map(({ port }) => port).join(', ')}`];
 }
 
 function listenerNames({ binds }: Plan): readonly string[] {

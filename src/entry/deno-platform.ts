@@ -1,5 +1,6 @@
 /** Deno: its own `fetch` with a client of Corral's making, its own server. */
 import type { Peer, Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
+import { certificateTrouble } from './certificates.ts';
 import { type DenoClientOptions, deno, type ServeInfo } from './deno-runtime.ts';
 import { plainAddress } from './door.ts';
 import { createLineWriter } from './line-writer.ts';
@@ -26,7 +27,7 @@ export function createDenoPlatform(): Platform {
     acceptsEncodings: false,
     fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : byTls.clientFor(tls) }),
     refuses: refusalOf,
-    refusesServer: refusedByDeno,
+    refusesServer: (tls) => refusedByDeno(tls) ?? certificateTrouble(tls),
     print: lines.print,
     report: (level, message) => writeAll(deno.stderr, encoder.encode(reportLine(level, message))),
   });

@@ -33,9 +33,7 @@ const main = { port: chosen.ok ? chosen.port : undefined };
 
 export default {
   fetch(request: Request, info: ServeInfo): Response | Promise<Response> {
-    return main.port === undefined && opened.ports.length > 0
-      ? nothingHere()
-      : opened.gateway.fetch(request, denoPeer(main.port, info));
+    return servesNothing() ? nothingHere() : opened.gateway.fetch(request, denoPeer(main.port, info));
   },
 
   /** Deno calls this when the port is open. Under `deno run` it never does, and the program ends. */
@@ -43,6 +41,11 @@ export default {
     void goOn(address.hostname, address.port);
   },
 };
+
+/** At Deno's own port. */
+function servesNothing(): boolean {
+  return main.port === undefined && opened.ports.length > 0;
+}
 
 type Ports = Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected'>;
 
@@ -106,7 +109,10 @@ async function goOn(hostname: string, port: number): Promise<void> {
     void announce({
       version,
       runtime: `Deno ${deno.version.deno}`,
-      listening: [urlOf(hostname, port), ...doors.open.map((door) => urlOf(door.hostname, door.port, door.isTls))],
+      listening: [
+        ...(servesNothing() ? [] : [urlOf(hostname, port)]),
+        ...doors.open.map((door) => urlOf(door.hostname, door.port, door.isTls)),
+      ],
       admin: admin === undefined ? undefined : urlOf(admin.hostname, admin.port),
       configName: settings.config.name,
       startedMs: 0,

@@ -1,5 +1,6 @@
 /** Node: `undici` towards the boxes, the socket itself towards the clients. */
 import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts';
+import { certificateTrouble } from './certificates.ts';
 import { systemClock } from './clock.ts';
 import { networkErrorOf } from './network-errors.ts';
 import { createAgents } from './node-agents.ts';
@@ -47,6 +48,7 @@ export function createNodePlatform(): NodePlatform {
     respond,
     takeRelay,
     refuses: () => undefined,
+    refusesServer: certificateTrouble,
     ...processConsole(),
     close: () => agents.close(),
   };
