@@ -11,8 +11,9 @@ import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import { type BackendScope, compileBackends, mergeAiBackends } from './ai-backend.ts';
 import { mergeOptions } from './attached.ts';
+import { groupEqualRoutes, hostnamesOf } from './equal-routes.ts';
 import type { RoutePlan } from './plan.ts';
-import { isProtectedBy, middlewaresOf, named, type PolicyLayer, requestPoliciesOf } from './policy-stack.ts';
+import { isProtectedBy, middlewaresOf, named, type PolicyLayer } from './policy-stack.ts';
 
 export interface RouteScope extends BackendScope {
   /** The listener's policies: a lock there protects its routes. */
@@ -35,40 +36,7 @@ export function compileRoutes(
   scope: RouteScope,
   path: readonly string[] = [],
 ): readonly RouteEntry<RoutePlan>[] {
-  return groupEqual(wanted, scope).map((members) => compileGroup(members, scope, path));
-}
-
-/** Routes that match the same requests, in file order. Those that may not be one are shadowed, and that is said. */
-function groupEqual(wanted: readonly RouteWanted[], scope: RouteScope): readonly (readonly RouteWanted[])[] {
-  const groups = new Map<string, RouteWanted[]>();
-  const order: RouteWanted[][] = [];
-  for (const route of wanted) {
-    const key = JSON.stringify([hostnamesOf(route.config), route.config.matches.map(ruleKeyOf)]);
-    const equal = groups.get(key);
-    if (equal === undefined) {
-      const fresh = [route];
-      groups.set(key, fresh);
-      order.push(fresh);
-    } else if (mayJoin(equal, route, scope)) {
-      equal.push(route);
-    }
-  }
-  return order;
-}
-
-function mayJoin(group: readonly RouteWanted[], route: RouteWanted, scope: RouteScope): boolean {
-  const [first] = group;
-  if (first === undefined) return true;
-  const shadowed = `the route can never be reached: ${first.yamlPath} matches the same requests and comes first`;
-  if (!endsInAi(first, scope) || !endsInAi(route, scope)) {
-    scope.surroundings.warn(route.yamlPath, shadowed);
-    return false;
-  }
-  const [own, other] = [first, route].map(({ config }) => requestPoliciesOf(config.policies));
-  if (JSON.stringify(own) === JSON.stringify(other)) return true;
-  const names = [...new Set([...Object.keys(own ?? {}), ...Object.keys(other ?? {})])].join(', ');
-  scope.surroundings.warn(route.yamlPath, `${shadowed}. They would serve together if their policies (${names}) were the same`);
-  return false;
+  return groupEqualRoutes(wanted, scope).map((members) => compileGroup(members, scope, path));
 }
 
 /** The group of routes that a route hands over to, if it does. */
@@ -117,16 +85,6 @@ export function policiesOf(config: RouteConfig, position: number, { attached }: 
   return mergeOptions(attached.forRoute({ ...config, name }), config.policies);
 }
 
-function endsInAi({ config }: RouteWanted, scope: RouteScope): boolean {
-  return (
-    config.backends.length > 0 &&
-    config.backends.every(({ target }) => {
-      if (target.kind !== 'reference') return target.kind === 'ai';
-      return scope.config.backends.find(({ name }) => name === target.name)?.target.kind === 'ai';
-    })
-  );
-}
-
 function compileGroup(members: readonly RouteWanted[], scope: RouteScope, path: readonly string[]): RouteEntry<RoutePlan> {
   const [first] = members;
   if (first === undefined) throw new Error('a group has a first member');
@@ -172,16 +130,6 @@ function guardOf({ guard, listener }: RouteScope, route: PolicyLayer): Middlewar
 
 function corsOriginsOf(options: PolicyOptions): readonly string[] {
   return (options.cors as CorsOptions | undefined)?.allowOrigins ?? [];
-}
-
-function hostnamesOf({ hostnames }: RouteConfig): readonly string[] {
-  return hostnames.map((name) => name.toLowerCase());
-}
-
-function ruleKeyOf({ path, method, headers, query }: MatchConfig): unknown {
-  const values = (rules: readonly { name: string; value: StringMatch }[]) =>
-    rules.map(({ name, value }) => [name, value.kind, value.kind === 'exact' ? value.value : value.pattern]);
-  return [path.kind, pathRuleOf(path).value, method ?? null, values(headers), values(query)];
 }
 
 /** One entry of `matches` as the rule that requests are held against. */

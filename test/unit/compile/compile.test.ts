@@ -235,7 +235,12 @@ binds:
     ['apiKey: { keys: [{ key: one }] }', 'apiKey: { keys: [{ key: one, allowedModels: [x] }] }'],
     ['cors: { allowOrigins: ["https://a.test"] }', 'cors: { allowOrigins: ["https://b.test"] }'],
     ['timeout: { requestTimeout: 1s }', 'timeout: { requestTimeout: 2s }'],
-    ['retry: { codes: [503] }', 'retry: { codes: [500] }'],
+    ['retry: { attempts: 2, codes: [503] }', 'retry: { attempts: 2, codes: [500] }'],
+    [
+      'ai: { promptGuard: { request: [{ regex: { rules: [{ pattern: a }] } }] } }',
+      'ai: { promptGuard: { request: [{ regex: { rules: [{ pattern: b }] } }] } }',
+    ],
+    ['authorization: { rules: ["true"] }', 'authorization: { rules: ["false"] }'],
   ])('never where a policy differs: %s and %s', (first, second) => {
     const plan = planOf(two(ai('a', `{ ${first} }`), ai('b', `{ ${second} }`)));
     expect(aiOf(plan).targets.map(({ upstream }) => upstream.name)).toEqual(['a']);
