@@ -204,6 +204,7 @@ function providerTargetFor(
     formats: provider.kind === 'custom' ? provider.formats : (preset?.formats ?? []),
     model: params.model ?? (provider.kind === 'preset' ? undefined : provider.model),
     modelIsFixed: params.model !== undefined,
+    tokenize: params.tokenize,
   };
 }
 

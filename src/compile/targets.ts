@@ -1,12 +1,13 @@
 /** One provider of an `ai` backend, or one `host` backend, as a target. */
 import type { PathQuestion, Target } from '../backends/target.ts';
 import type { AiProviderConfig, FormatConfig, ProviderConfig } from '../config/schema.ts';
-import type { Protocol, Upstream } from '../exchange.ts';
+import type { AttemptEdit, Protocol, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
 import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
 import { affinityOf, type SessionAffinityOptions } from '../policies/sessionAffinity.ts';
 import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
+import { estimatePromptTokens } from '../protocols/count-tokens.ts';
 import {
   aiOptionsOf,
   answerEditsOf,
@@ -44,10 +45,12 @@ export interface ProviderTarget {
   readonly model: string | undefined;
   /** True: the model replaces the client's even on a box (`llm.models[].params.model`). */
   readonly modelIsFixed: boolean;
+  /** True: what the prompt costs is estimated before it leaves, for limits of tokens. */
+  readonly tokenize?: boolean | undefined;
 }
 
 export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
-  const { provider, hostOverride, pathPrefix, pathOverride } = config;
+  const { provider, hostOverride, pathPrefix, pathOverride, tokenize } = config;
   if (provider.kind !== 'openAI' && provider.kind !== 'custom')
     throw new Error(`no backend has a provider of kind ${provider.kind}`);
   return {
@@ -59,6 +62,7 @@ export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
     formats: provider.kind === 'custom' ? provider.formats : [],
     model: provider.model,
     modelIsFixed: false,
+    tokenize,
   };
 }
 
@@ -80,11 +84,16 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
     edits: attemptEditsOf(withoutPathRewrite(layers), scope.surroundings),
-    finalEdits: finalEditsOf(layers, scope.surroundings),
+    finalEdits: [...(wanted.tokenize === true ? [estimatePrompt] : []), ...finalEditsOf(layers, scope.surroundings)],
     translationFor: () => undefined,
     answerEdits: answerEditsOf(layers, scope.surroundings),
   };
 }
+
+/** Of the body as it leaves: what a policy has put before the client's words costs, too. */
+const estimatePrompt: AttemptEdit = (attempt) => {
+  if (attempt.body !== undefined) attempt.promptTokens = estimatePromptTokens(attempt.body);
+};
 
 export function createHostTarget(host: HostPort, scope: TargetScope): Target {
   const tls = innermost<BackendTlsOptions>(scope.layers, 'backendTLS');

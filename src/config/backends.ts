@@ -8,6 +8,13 @@ import { backendProviderField } from './providers.ts';
 
 export const nameField = z.string().min(1, 'a name must not be empty').max(200, 'a name may have 200 characters at most');
 
+export const tokenizeField = z
+  .boolean()
+  .optional()
+  .describe(
+    "True: a prompt's tokens are estimated before it is sent, and count against limits of tokens at once. Otherwise they count when the answer ends.",
+  );
+
 const aiProviderShape = {
   name: nameField.describe('Name of the box or service, in logs and messages.'),
   provider: backendProviderField.describe('What answers there: exactly one kind.'),
@@ -17,6 +24,7 @@ const aiProviderShape = {
     .meta({ examples: ['localhost:11434'] }),
   pathOverride: pathField.optional().describe('Replaces path and query of every request.'),
   pathPrefix: pathPrefixField.optional().describe('Stands in for the `/v1` at the start of the path.'),
+  tokenize: tokenizeField,
   policies: policiesField('backend').describe('Policies for requests to this provider.'),
 };
 
@@ -64,7 +72,7 @@ const aiField = z
   .meta({ id: 'ai', description: 'Language models: one provider (`name`, `provider`, …), or `groups` of them.' })
   .transform(({ groups, name, provider, ...rest }, context): AiConfig => {
     if (groups !== undefined) {
-      const isAlone = [name, provider, rest.hostOverride, rest.pathOverride, rest.pathPrefix].every(
+      const isAlone = [name, provider, rest.hostOverride, rest.pathOverride, rest.pathPrefix, rest.tokenize].every(
         (value) => value === undefined,
       );
       if (!isAlone || Object.keys(rest.policies).length > 0)

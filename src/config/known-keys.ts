@@ -19,8 +19,6 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'gateways.*': words(listenerPolicies),
   'gateways.*.listeners[]': words(listenerPolicies),
   'backends[]': words('service dynamic internal mcp aws invalid'),
-  ai: words('tokenize'),
-  'groups[].providers[]': words('tokenize'),
   provider: words('anthropic gemini vertex bedrock azure copilot'),
   'provider.openAI': words('moderation'),
   'listeners[].policies': words(listenerPolicies),
@@ -34,7 +32,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ),
   'llm.providers[].defaults': words('transformation health backendTunnel promptCaching'),
   params: words(
-    'tokenize awsRegion vertexRegion vertexProject azureResourceName azureResourceType azureApiVersion azureProjectName',
+    'awsRegion vertexRegion vertexProject azureResourceName azureResourceType azureApiVersion azureProjectName',
   ),
   routing: words('conditional'),
   config: words(

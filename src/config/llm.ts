@@ -6,7 +6,7 @@ import { compileModelPattern } from '../fields/model-name.ts';
 import { pathField, pathPrefixField } from '../fields/path.ts';
 import { secretField } from '../fields/secret.ts';
 import { textField } from '../fields/text-field.ts';
-import { nameField } from './backends.ts';
+import { nameField, tokenizeField } from './backends.ts';
 import { listenerTlsField } from './listener-tls.ts';
 import { headerMatchesField } from './matches.ts';
 import { memberOf, optionsOf, type PolicyOptions, policiesField } from './policy-map.ts';
@@ -26,6 +26,7 @@ const paramsShape = {
   hostOverride: hostPortField.optional().describe('Address as `host:port`. Older than `baseUrl`, which is clearer.'),
   pathOverride: pathField.optional().describe('Replaces path and query of every request.'),
   pathPrefix: pathPrefixField.optional().describe('Stands in for the `/v1` at the start of the path.'),
+  tokenize: tokenizeField,
 };
 
 const paramsField = z.strictObject(paramsShape).meta({ id: 'params' }).prefault({}).describe('How the provider is reached.');

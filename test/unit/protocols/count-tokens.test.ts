@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readObject } from '../../../src/json/read-object.ts';
-import { countTokensAnswer, estimateInputTokens } from '../../../src/protocols/count-tokens.ts';
+import { countTokensAnswer, estimateInputTokens, estimatePromptTokens } from '../../../src/protocols/count-tokens.ts';
 
 const estimate = (body: object) => estimateInputTokens(readObject(new TextEncoder().encode(JSON.stringify(body))));
 const user = (content: unknown) => ({ messages: [{ role: 'user', content }] });
@@ -30,6 +30,30 @@ describe('estimateInputTokens', () => {
   it('depth is no danger', () => {
     const deep = `{"messages":${'['.repeat(9_000)}${']'.repeat(9_000)}}`;
     expect(estimateInputTokens(readObject(new TextEncoder().encode(deep)))).toBe(4);
+  });
+});
+
+describe('estimatePromptTokens', () => {
+  const prompt = (body: object) => estimatePromptTokens(readObject(new TextEncoder().encode(JSON.stringify(body))));
+  const forty = 'x'.repeat(40);
+  const bytes = 'A'.repeat(100_000);
+
+  it.each([
+    ['a chat', user(forty), 14],
+    ['a chat with an image by address', user([{ type: 'image_url', image_url: { url: bytes } }]), 1004],
+    ['sound', user([{ type: 'input_audio', input_audio: { data: bytes } }]), 1004],
+    ['a chat of Ollama with images', { messages: [{ content: forty, images: [bytes, bytes] }] }, 2014],
+    ['a message with system', { system: forty, ...user(forty) }, 24],
+    ['a completion', { prompt: forty, suffix: 'xxxx' }, 11],
+    ['several prompts', { prompt: [forty, forty] }, 20],
+    ['generate with an image', { prompt: forty, images: [bytes] }, 1010],
+    ['a response', { instructions: forty, input: forty }, 20],
+    ['a response to items', { input: [{ role: 'user', content: [{ type: 'input_text', text: forty }] }] }, 14],
+    ['embeddings', { input: [forty, 'xxxx'] }, 11],
+    ['nothing', { model: forty }, 1],
+    ['nonsense', { messages: {}, images: 5, prompt: null }, 1],
+  ])('%s', (_, body, tokens) => {
+    expect(prompt(body)).toBe(tokens);
   });
 });
 
