@@ -124,7 +124,7 @@ describe('what is accepted', () => {
   it('fills in what is left out', () => {
     const config = configOf(`binds:\n- port: 3000\n  listeners:\n  - routes:\n    - ${box.trim()}\n`);
     const [listener] = config.binds[0]?.listeners ?? [];
-    expect(listener).toMatchObject({ hostname: '', protocol: 'HTTP', policies: {} });
+    expect(listener).toMatchObject({ hostname: '', policies: {} });
     expect(listener?.routes[0]).toMatchObject({
       hostnames: [],
       matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
@@ -300,8 +300,8 @@ describe("agentgateway's keys that are not supported", () => {
     expect(errorsOf('llm:\n  models: [{name: a, provider: gemini}]\n')).toEqual([
       '2:32 llm.models[0].provider: "gemini" is known to agentgateway, not supported yet',
     ]);
-    expect(errorsOf('binds: [{port: 1, listeners: [{protocol: HTTPS, routes: []}]}]\n')[0]).toContain(
-      'binds[0].listeners[0].protocol: "HTTPS" is known to agentgateway, not supported yet',
+    expect(errorsOf('binds: [{port: 1, listeners: [{protocol: TCP, routes: []}]}]\n')[0]).toContain(
+      'binds[0].listeners[0].protocol: "TCP" is known to agentgateway, not supported',
     );
   });
 

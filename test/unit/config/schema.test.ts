@@ -49,13 +49,13 @@ backends:
   it('move policies of gateways into policies', () => {
     expect(config.gateways.default).toMatchObject({
       port: 3_000,
-      protocol: 'HTTP',
+      tls: undefined,
       listeners: [],
       policies: { cors: { allowOrigins: ['*'] } },
     });
     expect(config.gateways.two?.listeners[0]).toMatchObject({ name: 'a', hostname: '*.example.com' });
     expect(Object.keys(config.gateways.two?.listeners[0]?.policies ?? {})).toEqual(['apiKey']);
-    expect(config.gateways.two?.listeners[1]).toEqual({ name: undefined, hostname: '*', protocol: 'HTTP', policies: {} });
+    expect(config.gateways.two?.listeners[1]).toEqual({ name: undefined, hostname: '*', tls: undefined, policies: {} });
   });
 
   it('read matches', () => {
