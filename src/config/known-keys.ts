@@ -8,9 +8,9 @@ import { type ForeignKind, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
-const listenerPolicies = 'oidc extAuthz extProc';
+const listenerPolicies = 'oidc extProc';
 const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit csrf`;
-const backendPolicies = 'tcp backendTunnel extAuthz inferenceRouting a2a mcpAuthorization mcpGuardrails';
+const backendPolicies = 'tcp backendTunnel inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {
   '': words('workloads services tcpRoutes mcp ui'),
@@ -19,7 +19,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'gateways.*': words(listenerPolicies),
   'gateways.*.listeners[]': words(listenerPolicies),
   'backends[]': words('service dynamic internal mcp aws invalid'),
-  provider: words('anthropic gemini vertex bedrock azure copilot'),
+  provider: words('vertex bedrock azure copilot'),
   'provider.openAI': words('moderation'),
   'listeners[].policies': words(listenerPolicies),
   'routes[].policies': words(routePolicies),
@@ -42,7 +42,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'frontendPolicies.accessLog': words('otlp database'),
   'frontendPolicies.logging': words('otlp database'),
   'frontendPolicies.tracing': words('policies'),
-  frontendPolicies: words('tls tcp networkAuthorization networkExtAuthz proxyProtocol proxy connect'),
+  frontendPolicies: words('tls tcp networkExtAuthz proxyProtocol proxy connect'),
   'frontendPolicies.http': words(
     'http1MaxHeaders http1IdleTimeout http1HeaderCase http2WindowSize http2ConnectionWindowSize http2FrameSize http2MaxHeaderSize http2KeepaliveInterval http2KeepaliveTimeout maxConnectionDuration',
   ),

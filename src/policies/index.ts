@@ -12,6 +12,7 @@ import { buffer } from './buffer.ts';
 import { cors } from './cors.ts';
 import { delay } from './delay.ts';
 import { directResponse } from './directResponse.ts';
+import { extAuthz } from './extAuthz.ts';
 import { health } from './health.ts';
 import { http } from './http.ts';
 import { jwtAuth } from './jwtAuth.ts';
@@ -43,6 +44,8 @@ export const policies: readonly PolicyDefinition[] = [
   listed(basicAuth),
   // After the others: what a key may use counts, whoever else the caller has shown to be.
   listed(apiKey),
+  // Asks a server, which costs more than a look at a key, and may say no to whom the key lets in.
+  listed(extAuthz),
   // Once it is known who asks, and before anything is done for them.
   listed(authorization),
   // Limits count from the first byte, so their place matters little; they are set before anything waits.

@@ -57,6 +57,7 @@ describe('the list of policies', () => {
       'jwtAuth',
       'basicAuth',
       'apiKey',
+      'extAuthz',
       'authorization',
       'timeout',
       'retry',
