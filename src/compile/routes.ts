@@ -93,8 +93,10 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope, path: 
   if (group !== undefined) return { ...place, route: compileChildren(first, group, scope, path) };
   const layer = routeLayer(first, scope);
   const isProtected = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
+  // One route, one memory: whoever reaches the second member has the same limits left as at the first.
+  const layerOf = (member: RouteWanted): PolicyLayer => ({ ...routeLayer(member, scope), stateKey: layer.stateKey });
   const compiled = members.map((member) =>
-    compileBackends(member.config.backends, [scope.listener, routeLayer(member, scope)], `${member.yamlPath}.backends`, scope),
+    compileBackends(member.config.backends, [scope.listener, layerOf(member)], `${member.yamlPath}.backends`, scope),
   );
   const [only] = compiled;
   const backend =
