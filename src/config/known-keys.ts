@@ -9,7 +9,7 @@ import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
 const listenerPolicies = 'oidc extProc';
-const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit csrf`;
+const routePolicies = `${listenerPolicies} mcpAuthorization mcpGuardrails mcpAuthentication a2a backendTunnel remoteRateLimit`;
 const backendPolicies = 'tcp backendTunnel inferenceRouting a2a mcpAuthorization mcpGuardrails';
 
 const table: Readonly<Record<string, readonly string[]>> = {

@@ -10,6 +10,7 @@ import { backendTLS } from './backendTLS.ts';
 import { basicAuth } from './basicAuth.ts';
 import { buffer } from './buffer.ts';
 import { cors } from './cors.ts';
+import { csrf } from './csrf.ts';
 import { delay } from './delay.ts';
 import { directResponse } from './directResponse.ts';
 import { extAuthz } from './extAuthz.ts';
@@ -57,6 +58,8 @@ export const policies: readonly PolicyDefinition[] = [
   listed(buffer),
   // On a listener the last: routes match what it has made of the request. Everything that follows sees that, too.
   listed(transformations),
+  // Judges the request as the upstream would see it, Host included.
+  listed(csrf),
   // Adds to what the answer is made of, further in than CORS: what cors says about the answer cannot be overwritten here.
   listed(responseHeaderModifier),
   // From here on: edits of each try. Headers first, so that an explicit authority of urlRewrite beats a `host` set here.

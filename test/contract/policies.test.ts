@@ -64,6 +64,7 @@ describe('the list of policies', () => {
       'localRateLimit',
       'buffer',
       'transformations',
+      'csrf',
       'responseHeaderModifier',
       'requestHeaderModifier',
       'urlRewrite',
