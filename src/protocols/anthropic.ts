@@ -1,6 +1,6 @@
 /** What Anthropic's protocols share (Ollama anthropic/anthropic.go). */
 import type { GatewayError } from '../errors.ts';
-import type { EventFacts, StreamShape } from '../exchange.ts';
+import type { EventFacts, StreamShape, TokenCounts } from '../exchange.ts';
 import { countOf, errorMessageOf, parsedRecord, recordOf, textOf } from './answer-text.ts';
 
 /** Anthropic's names for what went wrong, by status. */
@@ -41,16 +41,22 @@ export function anthropicErrorInStream(error: GatewayError, exchangeId: string):
 }
 
 /** Cached input counts as input. Undefined without both figures: half a usage would be taken for a whole one. */
-function anthropicUsage(usage: unknown): { inputTokens: number; outputTokens: number } | undefined {
+function anthropicUsage(usage: unknown): TokenCounts | undefined {
   const counts = recordOf(usage);
   const fresh = countOf(counts?.input_tokens);
   const outputTokens = countOf(counts?.output_tokens);
   if (fresh === undefined || outputTokens === undefined) return undefined;
-  const cached = (countOf(counts?.cache_creation_input_tokens) ?? 0) + (countOf(counts?.cache_read_input_tokens) ?? 0);
-  return { inputTokens: fresh + cached, outputTokens };
+  const cacheCreationInputTokens = countOf(counts?.cache_creation_input_tokens);
+  const cachedInputTokens = countOf(counts?.cache_read_input_tokens);
+  return {
+    inputTokens: fresh + (cacheCreationInputTokens ?? 0) + (cachedInputTokens ?? 0),
+    outputTokens,
+    ...(cachedInputTokens !== undefined && { cachedInputTokens }),
+    ...(cacheCreationInputTokens !== undefined && { cacheCreationInputTokens }),
+  };
 }
 
-export function anthropicUsageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined {
+export function anthropicUsageOf(answer: unknown): TokenCounts | undefined {
   return anthropicUsage(recordOf(answer)?.usage);
 }
 

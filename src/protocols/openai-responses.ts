@@ -1,20 +1,21 @@
 /** `POST /v1/responses` and `POST /v1/responses/compact` (Ollama openai/responses.go). */
 import type { GatewayError } from '../errors.ts';
-import type { CallAllowances, CallReading, EventFacts, Protocol, StreamSeen, StreamShape } from '../exchange.ts';
+import type { CallAllowances, CallReading, EventFacts, Protocol, StreamSeen, StreamShape, TokenCounts } from '../exchange.ts';
 import type { ObjectText } from '../json/object-text.ts';
 import { countOf, errorMessageOf, type JsonRecord, parsedRecord, recordOf, textOf } from './answer-text.ts';
 import { defineProtocol } from './define.ts';
-import { openaiErrorBody, openaiErrorInStream } from './openai.ts';
+import { detailsOf, openaiErrorBody, openaiErrorInStream } from './openai.ts';
 import { readOpenaiToolChoice, refuseStoredContext } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
 import { responsesTexts } from './texts-responses.ts';
 import { readWebSearch } from './web-search.ts';
 
-function usageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined {
+function usageOf(answer: unknown): TokenCounts | undefined {
   const counts = recordOf(recordOf(answer)?.usage);
   const inputTokens = countOf(counts?.input_tokens);
   const outputTokens = countOf(counts?.output_tokens);
-  return inputTokens === undefined || outputTokens === undefined ? undefined : { inputTokens, outputTokens };
+  if (inputTokens === undefined || outputTokens === undefined) return undefined;
+  return { inputTokens, outputTokens, ...detailsOf(counts?.input_tokens_details, counts?.output_tokens_details) };
 }
 
 const lastEvents: ReadonlySet<unknown> = new Set(['response.completed', 'response.incomplete', 'response.failed']);

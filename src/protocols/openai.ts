@@ -1,6 +1,6 @@
 /** What OpenAI's protocols share: errors, usage, the chat and completions stream (Ollama openai/openai.go). */
 import type { GatewayError } from '../errors.ts';
-import type { EventFacts, StreamShape } from '../exchange.ts';
+import type { EventFacts, StreamShape, TokenCounts } from '../exchange.ts';
 import { countOf, errorMessageOf, parsedRecord, recordOf, textOf } from './answer-text.ts';
 
 /** Ollama's three types, and OpenAI's for credentials, which Ollama never needs. */
@@ -26,14 +26,25 @@ export function openaiErrorInStream(error: GatewayError): string {
 }
 
 /** `prompt_tokens` and `completion_tokens` of a `usage` member; embeddings have no completion. */
-export function openaiUsage(usage: unknown): { inputTokens: number; outputTokens: number } | undefined {
+export function openaiUsage(usage: unknown): TokenCounts | undefined {
   const counts = recordOf(usage);
   const inputTokens = countOf(counts?.prompt_tokens);
   if (inputTokens === undefined) return undefined;
-  return { inputTokens, outputTokens: countOf(counts?.completion_tokens) ?? 0 };
+  const outputTokens = countOf(counts?.completion_tokens) ?? 0;
+  return { inputTokens, outputTokens, ...detailsOf(counts?.prompt_tokens_details, counts?.completion_tokens_details) };
 }
 
-export function openaiUsageOf(answer: unknown): { inputTokens: number; outputTokens: number } | undefined {
+/** What OpenAI tells beside the sums, under its two names for them; Ollama tells nothing of it. */
+export function detailsOf(input: unknown, output: unknown): Pick<TokenCounts, 'cachedInputTokens' | 'reasoningTokens'> {
+  const cachedInputTokens = countOf(recordOf(input)?.cached_tokens);
+  const reasoningTokens = countOf(recordOf(output)?.reasoning_tokens);
+  return {
+    ...(cachedInputTokens !== undefined && { cachedInputTokens }),
+    ...(reasoningTokens !== undefined && { reasoningTokens }),
+  };
+}
+
+export function openaiUsageOf(answer: unknown): TokenCounts | undefined {
   return openaiUsage(recordOf(answer)?.usage);
 }
 

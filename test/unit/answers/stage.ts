@@ -5,8 +5,9 @@ import type { Leaving } from '../../../src/backends/send.ts';
 import { type CompiledPlan, compilePlan } from '../../../src/compile/compile.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { Config } from '../../../src/config/schema.ts';
+import { createObservation, type Observation } from '../../../src/entry/observation.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import { type Exchange, noTelemetry } from '../../../src/exchange.ts';
+import type { Exchange } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
 import { createGateway, type Gateway } from '../../../src/gateway.ts';
 import { createSideCalls } from '../../../src/http/side-calls.ts';
@@ -58,6 +59,11 @@ export interface Stage {
   readonly sent: Sent[];
   /** What the log was told, once per exchange. */
   readonly told: Told[];
+  /** The log's lines. */
+  readonly lines: string[];
+  /** What the gateway said of its own affairs. */
+  readonly reports: string[];
+  readonly observation: Observation;
   /** Responses that the platform made of relays: they must reach the door as the same objects. */
   readonly relayed: Response[];
   readonly leavings: Leaving[];
@@ -137,11 +143,13 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
   const { random = () => 0 } = options;
   const clock = createFakeClock();
   const world = createWorld(clock, options);
+  const sideCalls = createSideCalls({ clock, send: (request) => world.platform.send(request) });
   const plan = planOf(yaml, { ...options, clock, send: (request) => world.platform.send(request) });
   const herd = new FakeHerd(plan.upstreams);
   const budget = createBodyBudget(bufferedBytes);
   const told: Told[] = [];
   const leavings: Leaving[] = [];
+  const observation = createObservation(plan.telemetry, { platform: world.platform, state: createMemoryState(), sideCalls });
   const { loadTimeoutMs, idleTimeoutMs } = plan.settings;
   const tools: AnswerTools & ExchangeScope = {
     platform: world.platform,
@@ -150,10 +158,14 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     instanceId: 'corral-1',
     loadTimeoutMs,
     isModelMissing,
-    exchanges: createExchanges('x', clock, (exchange, endedMs) => told.push({ exchange, endedMs })),
+    exchanges: createExchanges('x', clock, (exchange, endedMs) => {
+      told.push({ exchange, endedMs });
+      observation.observe(exchange, endedMs);
+    }),
     idle: createIdleWatch({ clock, sweepMs: 1_000, maxSilentMs: idleTimeoutMs }),
     bodies: createBodyReader(plan.settings, budget),
-    telemetry: noTelemetry,
+    telemetry: observation.telemetry,
+    startTrace: observation.startTrace,
     limits: plan.settings,
     random,
     hasDemo: options.hasDemo ?? false,
@@ -168,6 +180,7 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     herd,
     told,
     leavings,
+    observation,
     budgetLeft: () => {
       let left = 0;
       for (let step = bufferedBytes; step >= 1; step /= 2) while (budget.take(step)) left += step;
@@ -205,13 +218,15 @@ export function client(port: number | undefined = 3000, address = '127.0.0.1'): 
   };
 }
 
-type World = Pick<Stage, 'sent' | 'relayed' | 'script' | 'respondFault'> & { readonly platform: Platform };
+type World = Pick<Stage, 'sent' | 'relayed' | 'script' | 'respondFault' | 'lines' | 'reports'> & { readonly platform: Platform };
 
 function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOptions): World {
   const bodies = new WeakMap<object, { answer: Answer; sent: Sent }>();
   const world: World = {
     sent: [],
     relayed: [],
+    lines: [],
+    reports: [],
     script: script ?? (() => ({ headers: { 'content-type': 'application/json' }, body: '{}' })),
     respondFault: undefined,
     platform: {
@@ -258,8 +273,8 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
         return response;
       },
       refuses: () => undefined,
-      print: () => undefined,
-      report: () => undefined,
+      print: (line) => world.lines.push(line),
+      report: (level, message) => world.reports.push(`${level} ${message}`),
     },
   };
   return world;

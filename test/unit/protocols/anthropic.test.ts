@@ -92,7 +92,7 @@ describe('facts of events', () => {
     [
       'cached input counts',
       '{"type":"message_delta","usage":{"input_tokens":3,"cache_read_input_tokens":20,"output_tokens":1}}',
-      { usage: { inputTokens: 23, outputTokens: 1 } },
+      { usage: { inputTokens: 23, outputTokens: 1, cachedInputTokens: 20 } },
     ],
     ['half a usage is none', '{"type":"message_delta","usage":{"output_tokens":12}}', {}],
     [
