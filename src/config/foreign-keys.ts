@@ -84,7 +84,10 @@ const byKey: Readonly<Record<string, Reason>> = {
   backend: { why: 'connections to upstreams are pooled by the runtime; leave it out' },
   enableIpv6: { why: 'the address decides: --host 0.0.0.0 listens on IPv4 only' },
   customFunctions: { why: 'write the expression out where it is used' },
-  tcp: { why: "keepalives are the runtime's; leave it out" },
+  tcp: {
+    kind: 'section',
+    why: "connections are the runtime's, which does not tell connecting from waiting: leave it out. Dead boxes are found within 2.2 s; for other hosts set http.requestTimeout or timeout.backendRequestTimeout",
+  },
   proxyProtocol: { why: 'no runtime reads it; let the proxy in front speak HTTP and ask for a key' },
   proxy: { why: 'no runtime reads the PROXY protocol; let the proxy in front speak HTTP and ask for a key' },
   connect: { why: 'CONNECT is always denied; leave it out' },

@@ -25,14 +25,15 @@ export const timeout = definePolicy<TimeoutOptions>({
 `,
 
   onRequest({ requestTimeout }) {
-    return async (c, next) => {
-      if (requestTimeout !== undefined) c.env.deadlineMs = c.env.startedMs + requestTimeout;
-      await next();
+    if (requestTimeout === undefined) return undefined;
+    return (c, next) => {
+      c.env.deadlineMs = c.env.startedMs + requestTimeout;
+      return next() as Promise<undefined>;
     };
   },
 
   onAttempt({ backendRequestTimeout }) {
-    if (backendRequestTimeout === undefined) return () => undefined;
+    if (backendRequestTimeout === undefined) return undefined;
     return (attempt) => {
       attempt.timeoutMs = backendRequestTimeout;
     };
