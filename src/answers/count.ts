@@ -1,4 +1,4 @@
-/** Token counting: asked of upstreams that can, estimated for boxes, which cannot, and marked as an estimate. */
+/** Token counting: asked of upstreams that can, estimated for boxes and others, which cannot, and marked as an estimate. */
 import type { AiBackend } from '../backends/target.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
 import { countTokensAnswer } from '../protocols/count-tokens.ts';
@@ -7,8 +7,8 @@ import { answerInference } from './inference.ts';
 import type { AnswerTools } from './tools.ts';
 
 export async function answerCount(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {
-  const hasBox = ai.targets.some((target) => tools.fleet.isBox(target.upstream));
-  if (!hasBox) return answerInference(exchange, ai, protocol, tools);
+  const canCount = ai.targets.every((target) => target.countsTokens && !tools.fleet.isBox(target.upstream));
+  if (canCount) return answerInference(exchange, ai, protocol, tools);
   const bytes = await exchange.bodies.read(exchange);
   try {
     const call = decodeCall(protocol, bytes, exchange);

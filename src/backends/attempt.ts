@@ -78,6 +78,7 @@ export async function tryOne(
     matchedPrefix: exchange.matchedPrefix,
     query: exchange.query,
     isBox,
+    isTranslated: translation !== undefined,
   });
   const attempt: Attempt = {
     exchange,
@@ -96,7 +97,10 @@ export async function tryOne(
   };
   if (number > 0) attempt.outgoing.headers[retryHeader] = String(number);
   if (call !== undefined && attempt.body !== undefined) {
-    if (isBox && target.passthrough === undefined) editForBox(exchange, call, attempt.body);
+    if (target.passthrough === undefined) {
+      if (isBox) editForBox(exchange, call, attempt.body);
+      else askForUsage(call, attempt.body);
+    }
     if (model !== undefined && model !== call.model) attempt.body.set('model', model);
   }
   let response = await editWith(target.edits, attempt);
@@ -169,6 +173,11 @@ function unreadBody({ request }: Exchange, bytes: Uint8Array | undefined): Uint8
 /** A form whose model is not the one that the client named. */
 function formFor(call: Call | undefined, model: string | undefined): Uint8Array | undefined {
   return model === undefined || model === call?.model ? undefined : call?.bytesFor?.(model);
+}
+
+/** Whoever else streams is asked for usage, too; what the client did not ask for is taken out again on the way back. */
+function askForUsage({ boxChanges }: Call, body: JsonDraft): void {
+  if (boxChanges.has('stream_options')) body.set('stream_options', boxChanges.get('stream_options'));
 }
 
 /** What Ollama would drop without a word is made to work, made loud, or refused. */

@@ -44,6 +44,8 @@ export interface Target {
    * unsupported_conversion where there is nothing between them.
    */
   translationFor(protocol: Protocol | undefined, isBox: boolean): Translation | undefined;
+  /** It answers `/v1/messages/count_tokens` itself; elsewhere the count is estimated. */
+  readonly countsTokens: boolean;
   /** Edits of the headers of this backend's own answers. */
   readonly answerEdits: readonly AnswerEdit[];
 }
@@ -56,6 +58,8 @@ export interface PathQuestion {
   readonly matchedPrefix: string | undefined;
   readonly query: string;
   readonly isBox: boolean;
+  /** The protocol is not the client's: its path says nothing. */
+  readonly isTranslated: boolean;
 }
 
 /** A target that is going to be tried, with the model it would be asked for. */

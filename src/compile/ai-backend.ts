@@ -3,8 +3,9 @@ import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.
 import type { AiConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
 import { type AttachedPolicies, mergeOptions } from './attached.ts';
+import { compilePathRewrite } from './paths.ts';
 import { aiOptionsOf, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
-import { compilePathRewrite, createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
+import { createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
 import { PlanError, type Upstreams } from './upstreams.ts';
 
 export interface BackendScope {

@@ -18,8 +18,9 @@ import type { ValueRule } from '../routes/rules.ts';
 import { headersHold } from '../routes/rules.ts';
 import type { BackendScope } from './ai-backend.ts';
 import type { PolicyLayer } from './policy-stack.ts';
+import { formatsOf, type ProviderTarget } from './provider-target.ts';
 import { valueRuleOf } from './routes.ts';
-import { createAiTarget, type ProviderTarget } from './targets.ts';
+import { createAiTarget } from './targets.ts';
 import { PlanError } from './upstreams.ts';
 
 interface ModelRow {
@@ -201,7 +202,7 @@ function providerTargetFor(
     // An address without a path says nothing about the path.
     pathPrefix: params.pathPrefix ?? (base?.path || undefined),
     pathOverride: params.pathOverride,
-    formats: provider.kind === 'custom' ? provider.formats : (preset?.formats ?? []),
+    formats: formatsOf(provider),
     model: params.model ?? (provider.kind === 'preset' ? undefined : provider.model),
     modelIsFixed: params.model !== undefined,
     tokenize: params.tokenize,

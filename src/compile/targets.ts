@@ -1,13 +1,14 @@
 /** One provider of an `ai` backend, or one `host` backend, as a target. */
-import type { PathQuestion, Target } from '../backends/target.ts';
-import type { AiProviderConfig, FormatConfig, ProviderConfig } from '../config/schema.ts';
-import type { AttemptEdit, Protocol, Upstream } from '../exchange.ts';
+import type { Target } from '../backends/target.ts';
+import type { AiProviderConfig } from '../config/schema.ts';
+import type { AttemptEdit, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
 import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
 import { affinityOf, type SessionAffinityOptions } from '../policies/sessionAffinity.ts';
-import { type PathRewrite, pathRewriteOf, type UrlRewriteOptions } from '../policies/urlRewrite.ts';
+import type { UrlRewriteOptions } from '../policies/urlRewrite.ts';
 import { estimatePromptTokens } from '../protocols/count-tokens.ts';
+import { compilePathRewrite, compilePaths } from './paths.ts';
 import {
   aiOptionsOf,
   answerEditsOf,
@@ -17,8 +18,11 @@ import {
   type PolicyLayer,
   type PolicySurroundings,
 } from './policy-stack.ts';
+import { formatsOf, type ProviderTarget, vendorOf } from './provider-target.ts';
 import { targetHealthOf } from './target-health.ts';
+import { compileTranslation } from './translation.ts';
 import type { Upstreams } from './upstreams.ts';
+import { vendorEditsOf, vendorFinalEditsOf } from './vendor-edits.ts';
 
 export interface TargetScope {
   readonly upstreams: Upstreams;
@@ -34,24 +38,9 @@ export interface TargetScope {
   readonly passthrough?: Target['passthrough'];
 }
 
-export interface ProviderTarget {
-  readonly name: string;
-  readonly provider: Exclude<ProviderConfig, { kind: 'reference' }>;
-  readonly address: { readonly scheme: 'http' | 'https' | undefined; readonly authority: string } | undefined;
-  readonly pathPrefix: string | undefined;
-  readonly pathOverride: string | undefined;
-  readonly formats: readonly FormatConfig[];
-  /** Asked for where the client's name counts for nothing more, or for nothing at all (design decision 1). */
-  readonly model: string | undefined;
-  /** True: the model replaces the client's even on a box (`llm.models[].params.model`). */
-  readonly modelIsFixed: boolean;
-  /** True: what the prompt costs is estimated before it leaves, for limits of tokens. */
-  readonly tokenize?: boolean | undefined;
-}
-
 export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
   const { provider, hostOverride, pathPrefix, pathOverride, tokenize } = config;
-  if (provider.kind !== 'openAI' && provider.kind !== 'custom')
+  if (provider.kind === 'preset' || provider.kind === 'reference')
     throw new Error(`no backend has a provider of kind ${provider.kind}`);
   return {
     name: config.name,
@@ -59,7 +48,7 @@ export function providerTargetOf(config: AiProviderConfig): ProviderTarget {
     address: hostOverride === undefined ? undefined : { scheme: undefined, authority: hostOverride.authority },
     pathPrefix,
     pathOverride,
-    formats: provider.kind === 'custom' ? provider.formats : [],
+    formats: formatsOf(provider),
     model: provider.model,
     modelIsFixed: false,
     tokenize,
@@ -83,9 +72,14 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     declares: wanted.model,
     modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
-    edits: attemptEditsOf(withoutPathRewrite(layers), scope.surroundings),
-    finalEdits: [...(wanted.tokenize === true ? [estimatePrompt] : []), ...finalEditsOf(layers, scope.surroundings)],
-    translationFor: () => undefined,
+    edits: [...attemptEditsOf(withoutPathRewrite(layers), scope.surroundings), ...vendorEditsOf(wanted, layers)],
+    finalEdits: [
+      ...(wanted.tokenize === true ? [estimatePrompt] : []),
+      ...finalEditsOf(layers, scope.surroundings),
+      ...vendorFinalEditsOf(wanted),
+    ],
+    translationFor: scope.passthrough === undefined ? compileTranslation(wanted) : () => undefined,
+    countsTokens: wanted.formats.some(({ type }) => type === 'anthropicTokenCount'),
     answerEdits: answerEditsOf(layers, scope.surroundings),
   };
 }
@@ -120,6 +114,7 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     edits: attemptEditsOf(scope.layers, scope.surroundings),
     finalEdits: [],
     translationFor: () => undefined,
+    countsTokens: false,
     answerEdits: answerEditsOf(scope.layers, scope.surroundings),
   };
 }
@@ -133,7 +128,7 @@ function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: T
   const tls = innermost<BackendTlsOptions>(layers, 'backendTLS');
   const hasCredential = innermost(layers, 'backendAuth') !== undefined;
   const isVendor = wanted.address === undefined;
-  const authority = wanted.address?.authority ?? 'api.openai.com:443';
+  const authority = wanted.address?.authority ?? `${new URL(vendorOf(wanted).baseUrl).host}:443`;
   const scheme = wanted.address?.scheme ?? (isVendor || tls !== undefined ? 'https' : 'http');
   return upstreams.upstreamFor({
     name: wanted.name,
@@ -148,6 +143,7 @@ function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: T
 /** Whoever has an address of its own and asks for no credential is taken for a box, until a probe says otherwise. */
 function kindOf({ provider, address }: ProviderTarget, hasCredential: boolean): Upstream['kind'] {
   if (provider.kind === 'preset') return provider.preset === 'ollama' ? 'box' : 'openai';
+  if (provider.kind === 'anthropic' || provider.kind === 'gemini') return 'openai';
   return address === undefined || hasCredential ? 'openai' : 'box';
 }
 
@@ -183,45 +179,4 @@ function compileModelChoice(wanted: ProviderTarget, ai: ReturnType<typeof aiOpti
     const name = wanted.modelIsFixed || !isBox ? (wanted.model ?? requested ?? fallback) : (requested ?? fallback);
     return name === undefined ? undefined : aliasOf(name);
   };
-}
-
-/** The path that `urlRewrite` makes of the client's: it decides the protocol, and is what leaves where no protocol's path does. */
-export function compilePathRewrite(layers: readonly PolicyLayer[]): PathRewrite {
-  const layer = layers.findLast(({ options }) => options.urlRewrite !== undefined);
-  if (layer === undefined) return (path) => path;
-  const scope = { yamlPath: `${layer.yamlPath}.urlRewrite` };
-  return pathRewriteOf(layer.options.urlRewrite as UrlRewriteOptions, scope) ?? ((path) => path);
-}
-
-/**
- * On a box the protocol's own path, whatever spelling the client used; below the prefix where the box stands behind a
- * reverse proxy. Elsewhere as agentgateway: the client's path, or the prefix and the protocol's suffix, or a format's own path.
- */
-function compilePaths(
-  { pathOverride, pathPrefix, formats, provider, address }: ProviderTarget,
-  rewrite: PathRewrite,
-): Target['pathFor'] {
-  if (pathOverride !== undefined) {
-    const queryStart = pathOverride.indexOf('?');
-    const path = queryStart < 0 ? pathOverride : pathOverride.slice(0, queryStart);
-    const query = queryStart < 0 ? '' : pathOverride.slice(queryStart);
-    return () => ({ path, query });
-  }
-  const boxRoot = (pathPrefix ?? '').replace(/\/v1$/, '');
-  const keepsPath = pathPrefix === undefined && provider.kind === 'openAI' && address !== undefined;
-  const ownPaths = new Map(formats.flatMap(({ type, path }) => (path === undefined ? [] : [[type as string, path] as const])));
-  return ({ protocol, clientPath, matchedPrefix, query, isBox }: PathQuestion) => {
-    const usual = protocol === undefined ? undefined : wholePathOf(protocol);
-    if (isBox) return { path: boxRoot + (usual ?? rewrite(clientPath, matchedPrefix)), query };
-    const own = protocol === undefined ? undefined : ownPaths.get(protocol.name);
-    if (own !== undefined) return { path: own, query };
-    const asked = rewrite(clientPath, matchedPrefix);
-    if (keepsPath) return { path: asked, query };
-    return { path: (pathPrefix ?? '/v1') + (usual ?? asked).replace(/^\/v1(?=\/)/, ''), query };
-  };
-}
-
-/** Undefined where a protocol's path is only the start of what a request asks for: a model's name or a digest follows. */
-function wholePathOf({ kind, path }: Protocol): string | undefined {
-  return kind === 'management' || path.endsWith(':id') ? undefined : path;
 }

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { pathField } from '../fields/path.ts';
 import { nearestOf } from './diagnostic.ts';
+import { foreignMessage, reasonFor } from './foreign-keys.ts';
 
 /** Wire formats that a custom provider says it accepts (agentgateway's names). */
 export const providerFormats = [
@@ -23,7 +24,7 @@ export interface FormatConfig {
 
 /** `reference` stands in models only and names an entry of `llm.providers`. */
 export type ProviderConfig =
-  | { readonly kind: 'openAI'; readonly model: string | undefined }
+  | { readonly kind: VendorName; readonly model: string | undefined }
   | {
       readonly kind: 'custom';
       readonly model: string | undefined;
@@ -36,6 +37,36 @@ export type ProviderConfig =
 export interface Preset {
   readonly baseUrl: string;
   readonly formats: readonly FormatConfig[];
+}
+
+export interface Vendor extends Preset {
+  /** agentgateway's name for it, in messages and metrics (its `NAME` constants). */
+  readonly label: string;
+}
+
+/**
+ * Kinds of providers with an address of their own. What they speak is agentgateway's (`supported_formats` in its llm/mod.rs), but
+ * for Gemini: it is spoken to in OpenAI's words alone, which Google's servers understand below this path.
+ */
+export const vendors = {
+  openAI: { label: 'openai', baseUrl: 'https://api.openai.com/v1', formats: formats('completions', 'responses', 'embeddings') },
+  anthropic: {
+    label: 'anthropic',
+    baseUrl: 'https://api.anthropic.com/v1',
+    formats: formats('messages', 'anthropicTokenCount'),
+  },
+  gemini: {
+    label: 'gcp.gemini',
+    baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai',
+    formats: formats('completions', 'embeddings'),
+  },
+} as const satisfies Record<string, Vendor>;
+export type VendorName = keyof typeof vendors;
+
+/** The provider's name in messages, as agentgateway has it. */
+export function providerLabelOf(provider: Exclude<ProviderConfig, { kind: 'reference' }>): string {
+  if (provider.kind === 'preset') return provider.preset;
+  return provider.kind === 'custom' ? (provider.providerOverride ?? 'custom') : vendors[provider.kind].label;
 }
 
 /** Providers that `llm.models` may name by one word. Addresses and formats are agentgateway's (crates/llm/src/custom.rs). */
@@ -105,44 +136,77 @@ const customShape = z
       'Any server that speaks one of these formats. Needs an address: `hostOverride`, or `params.baseUrl` in llm mode.',
   });
 
-const openAIShape = z
-  .strictObject({
-    model: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Model to send. On a box it is the default for requests without one; elsewhere it replaces theirs.'),
-  })
-  .meta({
+const modelShape = {
+  model: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Model to send. On a box it is the default for requests without one; elsewhere it replaces theirs.'),
+};
+
+const vendorShapes = {
+  openAI: z.strictObject(modelShape).meta({
     id: 'openAIProvider',
     description: 'A server that speaks the OpenAI API: Ollama, with `hostOverride`, or OpenAI itself, without.',
-  });
+  }),
+  anthropic: z.strictObject(modelShape).meta({
+    id: 'anthropicProvider',
+    description: 'Anthropic, or a server that speaks its Messages, with `hostOverride`. A bearer key becomes `x-api-key`.',
+  }),
+  gemini: z.strictObject(modelShape).meta({
+    id: 'geminiProvider',
+    description: "Google's Gemini API, spoken to in OpenAI's words.",
+  }),
+};
+const vendorNames = Object.keys(vendorShapes) as readonly VendorName[];
 
 /** `provider:` of an `ai` backend: exactly one of the kinds. */
 export const backendProviderField = z
-  .strictObject({ openAI: openAIShape.optional(), custom: customShape.optional() })
+  .strictObject({
+    openAI: vendorShapes.openAI.optional(),
+    anthropic: vendorShapes.anthropic.optional(),
+    gemini: vendorShapes.gemini.optional(),
+    custom: customShape.optional(),
+  })
   .meta({ id: 'provider', description: 'Exactly one of the kinds.', examples: [{ openAI: { model: 'llama3.2' } }] })
-  .transform(({ openAI, custom }, context): ProviderConfig => {
-    if (openAI !== undefined && custom === undefined) return { kind: 'openAI', model: openAI.model };
-    if (custom !== undefined && openAI === undefined) return customProvider(custom);
-    context.addIssue('expected exactly one provider: openAI or custom');
+  .transform(({ custom, ...given }, context): ProviderConfig => {
+    const named: ProviderConfig[] = vendorNames.flatMap((kind) =>
+      given[kind] === undefined ? [] : [{ kind, model: given[kind].model }],
+    );
+    if (custom !== undefined) named.push(customProvider(custom));
+    const [only] = named;
+    if (only !== undefined && named.length === 1) return only;
+    context.addIssue(`expected exactly one provider: ${vendorNames.join(', ')} or custom`);
     return z.NEVER;
   });
 
 /** agentgateway's other words for `provider` in llm mode; named so that they can be refused by name. */
-const foreignProviders = ['anthropic', 'gemini', 'vertex', 'bedrock', 'azure', 'copilot'];
+const foreignProviders = ['vertex', 'bedrock', 'azure', 'copilot'];
 
-const providerWords = ['openAI', 'openai', ...presetNames] as const;
-const wordRule = `expected the name of a provider: openAI, ${presetNames.join(', ')}`;
+const vendorWords: Readonly<Record<string, VendorName>> = {
+  openAI: 'openAI',
+  openai: 'openAI',
+  anthropic: 'anthropic',
+  gemini: 'gemini',
+};
+const providerWords = [...Object.keys(vendorWords), ...presetNames];
+const wordRule = `expected the name of a provider: ${[...vendorNames, ...presetNames].join(', ')}`;
 
 const wordField = z.enum(providerWords, {
   error: ({ input }) => {
     if (typeof input !== 'string') return undefined;
-    if (foreignProviders.includes(input)) return `"${input}" is known to agentgateway, not supported yet`;
+    if (foreignProviders.includes(input)) return foreignWord(input);
     const nearest = nearestOf(input, providerWords);
     return nearest === undefined ? wordRule : `${wordRule}; did you mean "${nearest}"?`;
   },
 });
+
+function foreignWord(word: string): string {
+  if (word !== 'azure') return `"${word}" is ${reasonFor('provider', word).message}`;
+  const formats = '{custom: {formats: [{type: completions}, {type: responses}, {type: embeddings}]}}';
+  const address = 'params.baseUrl: https://RESOURCE.openai.azure.com/openai/v1 and params.apiKey';
+  return `"azure" is ${foreignMessage}: write it as ${formats}, with ${address}`;
+}
 
 /** `provider:` of a model or of `llm.providers`: a word, `{custom: …}` or `{reference: name}`. */
 export const modelProviderField = z
@@ -158,8 +222,10 @@ export const modelProviderField = z
   )
   .meta({ id: 'modelProvider', description: 'Who serves the model.', examples: ['ollama', { reference: 'workstation' }] })
   .transform((given, context): ProviderConfig => {
-    if (typeof given === 'string')
-      return given === 'openAI' || given === 'openai' ? { kind: 'openAI', model: undefined } : { kind: 'preset', preset: given };
+    if (typeof given === 'string') {
+      const kind = vendorWords[given];
+      return kind === undefined ? { kind: 'preset', preset: given as PresetName } : { kind, model: undefined };
+    }
     if (given.custom !== undefined && given.reference === undefined) return customProvider(given.custom);
     if (given.reference !== undefined && given.custom === undefined) return { kind: 'reference', name: given.reference };
     context.addIssue('expected exactly one of: custom, reference');

@@ -107,7 +107,7 @@ function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say):
   const asked = (name: string | undefined) => target.modelFor(name, isBox) ?? 'none';
   say(depth + 1, `model: none named ${asked(undefined)}, sample ${asked('sample')}`);
   const path = (protocol: Protocol | undefined, clientPath = protocol?.path ?? '') => {
-    const { path: found, query } = target.pathFor({ protocol, clientPath, matchedPrefix: '', query: '?q', isBox });
+    const { path: found, query } = target.pathFor({ protocol, clientPath, matchedPrefix: '', query: '?q', isBox, isTranslated: false });
     return found + query;
   };
   const paths = [path(openaiChat), path(openaiEmbeddings), path(ollamaChat), path(undefined, '/v1/else')];

@@ -12,11 +12,21 @@ describe('token counting', () => {
     expect(stage.sent).toEqual([]);
   });
 
-  test('is asked of other hosts', async () => {
-    const other = `{ ai: { name: a, hostOverride: "a:1", provider: { openAI: {} } }, policies: { backendAuth: { key: k } } }`;
+  test('is asked of those that can count', async () => {
+    const other = `{ ai: { name: a, hostOverride: "a:1", provider: { anthropic: {} } } }`;
+    const stage = stageOf(boxes([other]), { a: json({ input_tokens: 5 }) });
+    const { headers, text } = await stage.read('/v1/messages/count_tokens', { body: { model: 'm', messages: [] } });
+    expect([headers.has('x-corral-estimated'), text]).toEqual([false, '{"input_tokens":5}']);
+    expect(stage.sent.map(({ url }) => url)).toEqual(['http://a:1/v1/messages/count_tokens']);
+  });
+
+  test.each([
+    '{ ai: { name: a, hostOverride: "a:1", provider: { openAI: {} } }, policies: { backendAuth: { key: k } } }',
+    '{ ai: { name: a, hostOverride: "a:1", provider: { custom: { formats: [{ type: completions }] } } }, policies: { backendAuth: { key: k } } }',
+  ])('is estimated for those that cannot: %s', async (other) => {
     const stage = stageOf(boxes([other]), { a: json({ input_tokens: 5 }) });
     const { headers } = await stage.read('/v1/messages/count_tokens', { body: { model: 'm', messages: [] } });
-    expect(headers.has('x-corral-estimated')).toBe(false);
-    expect(stage.sent).toHaveLength(1);
+    expect(headers.get('x-corral-estimated')).toBe('true');
+    expect(stage.sent).toEqual([]);
   });
 });

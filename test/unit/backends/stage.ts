@@ -33,6 +33,7 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
     edits: [],
     finalEdits: [],
     translationFor: () => undefined,
+    countsTokens: false,
     answerEdits: [],
     ...rest,
   };
@@ -105,6 +106,7 @@ export function createTries(request: FakeRequest = {}): Tries {
                       if (bytes.length > maxBytes) fail(new GatewayError('upstream_closed', `more than ${maxBytes} bytes`));
                       else done(bytes);
                     }),
+                  stream: () => new ReadableStream(),
                   cancel: () => {
                     sent.isCancelled = true;
                   },

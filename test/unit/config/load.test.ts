@@ -297,9 +297,12 @@ describe("agentgateway's keys that are not supported", () => {
   });
 
   it('providers and protocols by name', () => {
-    expect(errorsOf('llm:\n  models: [{name: a, provider: gemini}]\n')).toEqual([
-      '2:32 llm.models[0].provider: "gemini" is known to agentgateway, not supported yet',
-    ]);
+    expect(errorsOf('llm:\n  models: [{name: a, provider: vertex}]\n')[0]).toMatch(
+      /^2:32 llm\.models\[0\]\.provider: "vertex" is known to agentgateway, not supported: .*reach that vendor through/,
+    );
+    expect(errorsOf('llm:\n  models: [{name: a, provider: azure}]\n')[0]).toMatch(
+      /"azure" is known to agentgateway, not supported: write it as {custom: .*openai\.azure\.com\/openai\/v1 and params\.apiKey/,
+    );
     expect(errorsOf('binds: [{port: 1, listeners: [{protocol: TCP, routes: []}]}]\n')[0]).toContain(
       'binds[0].listeners[0].protocol: "TCP" is known to agentgateway, not supported',
     );
@@ -389,7 +392,7 @@ describe('wrong values', () => {
 
   it('unions answer with one message', () => {
     expect(errorsOf('llm:\n  models: [{name: a, provider: 5}]\n')[0]).toMatch(
-      /^2:32 llm\.models\[0\]\.provider: expected the name of a provider: openAI, ollama/,
+      /^2:32 llm\.models\[0\]\.provider: expected the name of a provider: openAI, anthropic, gemini, ollama/,
     );
     expect(errorsOf('llm:\n  models: [{name: a, provider: olama}]\n')[0]).toMatch(/did you mean "ollama"\?$/);
     expect(errorsOf('llm:\n  models: [{name: a, provider: {refrence: b}}]\n')).toEqual([
@@ -420,7 +423,7 @@ describe('wrong values', () => {
     ['{provider: {openAI: {}}}', '3:15 routes[0].backends[0].ai.name: missing; expected a name for this backend'],
     [
       '{name: a, provider: {openAI: {}, custom: {formats: [{type: completions}]}}}',
-      '3:39 routes[0].backends[0].ai.provider: expected exactly one provider: openAI or custom',
+      '3:39 routes[0].backends[0].ai.provider: expected exactly one provider: openAI, anthropic, gemini or custom',
     ],
     [
       '{name: a, provider: {custom: {formats: [{type: completions}]}}}',
