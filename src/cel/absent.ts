@@ -10,6 +10,8 @@ const never: Readonly<Record<string, string>> = {
   extproc: 'Corral has no extProc',
   'llm.cost': 'Corral counts no costs',
   'llm.costRates': 'Corral counts no costs',
+  'source.port': 'the runtimes do not tell it',
+  'apiKey.key': 'keys are not kept; tell them apart by their metadata',
 };
 
 /** What the expression reads that cannot be there at this moment, and what to read instead; undefined when nothing is known against it. */

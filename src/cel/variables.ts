@@ -3,7 +3,7 @@
  * reading what is not there fails the expression, which `has()`, `default()` and `coalesce()` are made for.
  */
 import type { Exchange } from '../exchange.ts';
-import type { CelExtras } from './expression.ts';
+import { type CelExtras, Redacted } from './expression.ts';
 import type { Scene } from './scene.ts';
 import { celCopyOf } from './values.ts';
 import { requestView, responseView } from './variables-http.ts';
@@ -24,13 +24,25 @@ const destination = members<Scene>({
   port: ({ exchange }) => (exchange.peer.port === undefined ? undefined : BigInt(exchange.peer.port)),
 });
 
-const named = members<string>({ name: (name) => name || undefined });
+/** agentgateway's namespace outside Kubernetes. */
+const named = members<string>({ name: (name) => name || undefined, namespace: () => 'default' });
+
+const nameOnly = members<string>({ name: (name) => name || undefined });
 
 const proxy = members<Scene>({
+  bind: ({ exchange }) => (exchange.peer.port === undefined ? undefined : `bind/${exchange.peer.port}`),
   gateway: ({ exchange }) => new View(named, exchange.gatewayName),
-  listener: ({ exchange }) => new View(named, exchange.listenerName),
+  listener: ({ exchange }) => new View(nameOnly, exchange.listenerName),
   route: ({ exchange }) => new View(named, exchange.routeName),
 });
+
+/** The claims, and the token itself where it was kept. */
+function jwtOf({ exchange }: Scene): unknown {
+  const { jwt, rawToken } = exchange.claims ?? {};
+  const claims = celCopyOf(jwt);
+  if (rawToken === undefined || claims === undefined) return claims;
+  return { ...(claims as object), rawToken: new Redacted(rawToken) };
+}
 
 /** agentgateway fills these in Kubernetes only, and with nothing elsewhere. */
 const env = Object.freeze({ podName: '', namespace: '', gateway: '' });
@@ -42,7 +54,7 @@ export const variables: ReadonlyMap<string, Variable | undefined> = new Map<stri
   ['llm', llmView],
   ['llmRequest', llmRequestOf],
   ['apiKey', ({ exchange }) => celCopyOf(exchange.identity?.metadata)],
-  ['jwt', ({ exchange }) => celCopyOf(exchange.claims?.jwt)],
+  ['jwt', jwtOf],
   ['basicAuth', ({ exchange }) => celCopyOf(exchange.claims?.basicAuth)],
   ['user', ({ exchange }) => celCopyOf(exchange.claims?.user)],
   ['extauthz', ({ exchange }) => celCopyOf(exchange.claims?.extauthz)],
