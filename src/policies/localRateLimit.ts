@@ -74,6 +74,7 @@ const plain = definePolicy<LocalRateLimitOptions>({
 `,
 
   onRequest(options, scope) {
+    if (options.length === 0) return undefined;
     if (scope.state.isPerIsolate) {
       scope.warn('each isolate of the Worker counts for itself: the limits hold per isolate, not for all of them together');
     }
@@ -111,7 +112,7 @@ function limitsOf(options: LocalRateLimitOptions, type: 'requests' | 'tokens', s
   return options.flatMap((limit, index): RateLimit[] => {
     if (limit.type !== type) return [];
     const absence = limit.key === undefined || limit.key === null ? undefined : absenceIn(limit.key, momentOf[type]);
-    if (absence !== undefined) scope.warn(`[${index}].key: ${absence}. All requests share one bucket until then`);
+    if (absence !== undefined) scope.warn(`[${index}].key: ${absence}. As it stands all requests share one bucket`);
     const { maxTokens: capacity, tokensPerFill: perFill, fillInterval: fillIntervalMs } = limit;
     return [{ rule: { capacity, perFill, fillIntervalMs }, stateKey: `${scope.stateKey}/${index}`, key: limit.key ?? undefined }];
   });

@@ -6,6 +6,7 @@ import type { Protocol } from '../../src/exchange.ts';
 import { ollamaChat } from '../../src/protocols/ollama-chat.ts';
 import { openaiChat } from '../../src/protocols/openai-chat.ts';
 import { openaiEmbeddings } from '../../src/protocols/openai-embeddings.ts';
+import { policyNamed } from '../../src/policies/index.ts';
 import type { MatchRule } from '../../src/routes/rules.ts';
 import type { RouteEntry } from '../../src/routes/table.ts';
 
@@ -91,7 +92,9 @@ function sayAi(ai: AiBackend, plan: CompiledPlan, depth: number, say: Say): void
 }
 
 function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say): void {
-  const { upstream, group, weight, declares, edits, answerEdits } = target;
+  const { upstream, group, weight, declares, edits, finalEdits, answerEdits } = target;
+  // What a provider needs by itself says nothing of the configuration.
+  const lastEdits = finalEdits.map(({ name }) => name).filter((name) => name === 'estimatePrompt' || policyNamed(name));
   const facts = [
     ...(group === 0 ? [] : [`group ${group}`]),
     ...(weight === undefined ? [] : [`weight ${weight}`]),
@@ -99,6 +102,7 @@ function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say):
     ...Object.entries(plan.headersFor(upstream)).map(([name, value]) => `${name} ${value}`),
     ...(upstream.tls === undefined ? [] : [`tls ${JSON.stringify(upstream.tls)}`]),
     ...(edits.length === 0 ? [] : [`edits ${edits.map(({ name }) => name).join(' ')}`]),
+    ...(lastEdits.length === 0 ? [] : [`last edits ${lastEdits.join(' ')}`]),
     ...(answerEdits.length === 0 ? [] : [`edits of answers ${answerEdits.length}`]),
   ];
   say(depth, [`${upstream.kind} ${upstream.name} ${upstream.baseUrl}`, ...facts].join(', '));
