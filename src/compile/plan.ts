@@ -5,7 +5,7 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { ListenAddress } from '../config/schema.ts';
-import type { CallAllowances, GatewayEnv, Upstream } from '../exchange.ts';
+import type { CallAllowances, Exchange, GatewayEnv, Upstream } from '../exchange.ts';
 import type { ServerTls } from '../platform.ts';
 import type { RouteEntry, RouteTable } from '../routes/table.ts';
 import type { TelemetryPlan } from './telemetry.ts';
@@ -18,6 +18,8 @@ export interface Plan {
   readonly telemetry: TelemetryPlan;
   /** What works but is probably not meant: shadowed routes and the like, with their place. */
   readonly warnings: readonly string[];
+  /** Decides whether a client may speak at all (`frontendPolicies.networkAuthorization`); undefined: all may. */
+  readonly mayConnect?: ((exchange: Exchange) => boolean) | undefined;
   /** Decides whether Corral may listen beyond loopback by itself (design decision 6). */
   readonly everyRouteIsProtected: boolean;
 }

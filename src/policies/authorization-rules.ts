@@ -72,3 +72,28 @@ export function warnOfAbsences(rules: readonly Rule[], moment: Moment, warn: (me
 function shortened(source: string): string {
   return source.length > 80 ? `${source.slice(0, 80)}…` : source;
 }
+
+/** Rules about a client before its request is looked at: they may read `source` only. */
+export const networkAuthorizationField = z
+  .strictObject({
+    rules: rulesField.superRefine((rules, context) => {
+      for (const [index, { condition }] of rules.entries()) {
+        const foreign = [...condition.reads].find((name) => name.split('.', 1)[0] !== 'source');
+        if (foreign === undefined) continue;
+        const message = `"${foreign}" is not known when a connection is judged: these rules read "source" only; use the policy authorization`;
+        context.addIssue({ code: 'custom', message, path: [index] });
+      }
+    }),
+  })
+  .describe('Refuses clients by their address, before anything else is looked at: they get 403.')
+  .meta({ examples: [{ rules: [{ require: 'cidr("192.168.0.0/16").containsIP(source.address)' }] }] });
+
+/** Undefined where there is nothing to decide. */
+export function networkVerdictOf(
+  options: z.output<typeof networkAuthorizationField> | undefined,
+  warn: (message: string) => void,
+): Verdict | undefined {
+  if (options === undefined || options.rules.length === 0) return undefined;
+  warnOfAbsences(options.rules, 'request', warn);
+  return verdictOf(options.rules);
+}
