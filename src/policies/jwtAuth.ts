@@ -6,7 +6,7 @@
 import * as z from 'zod';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { FieldError, parsedOr, textField } from '../fields/text-field.ts';
+import { FieldError, parsedOr } from '../fields/text-field.ts';
 import { textOrFileField } from '../fields/text-or-file.ts';
 import { takeIdentity } from './caller.ts';
 import { bearerHeader, credentialLocationField, credentialReaderOf, credentialRemoverOf } from './credential-location.ts';
@@ -16,25 +16,26 @@ import { createTokenCheck, type Issuer, type TokenClaims } from './jwt-check.ts'
 import { isLocalHost } from './local-address.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
 
-const urlField = textField('an http or https URL', (text) => {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') throw new FieldError('expected an http or https URL');
-  if (url.username !== '' || url.password !== '') throw new FieldError('a URL with user and password is not supported');
-  url.hash = '';
-  return url.href;
-});
-
 const jwksField = z
   .union(
-    [textOrFileField, z.strictObject({ url: urlField.describe('Address of the key set, usually `…/.well-known/jwks.json`.') })],
+    [textOrFileField, z.strictObject({ url: z.string().describe('Address of the key set, usually `…/.well-known/jwks.json`.') })],
     { error: 'expected a JSON Web Key Set as text, {file: "path"}, or {url: "https://…"}' },
   )
   .transform((given, context): { text: string } | { url: string } => {
-    if (typeof given !== 'string') return given;
+    if (typeof given !== 'string') return { url: parsedOr(() => addressOf(given.url), context) };
     // Read again when the plan is made: what is kept here is compared as JSON when routes are grouped.
     parsedOr(() => keySetOf(given), context);
     return { text: given };
   });
+
+function addressOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+    throw new FieldError(`expected an http or https URL, not "${text.slice(0, 200)}"`);
+  if (url.username !== '' || url.password !== '') throw new FieldError('a URL with user and password is not supported');
+  url.hash = '';
+  return url.href;
+}
 
 const issuerShape = {
   issuer: z.string().min(1).optional().describe('Who has signed: the `iss` of its tokens, letter by letter.'),
