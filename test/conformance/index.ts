@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { type RuntimeName, testedRuntimes } from '../support/runtimes/index.ts';
+import { auth } from './auth.ts';
 import { bodies } from './bodies.ts';
 import { config } from './config.ts';
 import { drain } from './drain.ts';
@@ -21,6 +22,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   streams,
   failover,
   safety,
+  auth,
   bodies,
   http,
   sdks,
