@@ -58,7 +58,7 @@ export class HeaderView extends Map<string, unknown> {
     const lower = name.toLowerCase();
     if (this.#isRedacted && sensitive.has(lower)) value = '<redacted>';
     else if (lower === 'set-cookie') return this.#shaped(this.#headers.getSetCookie());
-    return this.#shaped([value]);
+    return this.#shaped([textOfBytes(value)]);
   }
 
   #shaped(lines: readonly string[]): unknown {
@@ -91,5 +91,17 @@ export class HeaderView extends Map<string, unknown> {
 
   override get size(): number {
     return new Set(this.#headers.keys()).size;
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Header values come as one sign a byte; where the bytes are UTF-8, as they are nearly always beyond ASCII, that is what is meant. */
+function textOfBytes(value: string): string {
+  if (!/[\x80-\xff]/.test(value)) return value;
+  try {
+    return decoder.decode(Uint8Array.from(value, (sign) => sign.charCodeAt(0)));
+  } catch {
+    return value;
   }
 }

@@ -168,13 +168,15 @@ function replaceAll(subject: Subject, value: unknown): void {
   subject.replace(headers);
 }
 
-/** As a header holds it: one byte a sign, UTF-8 where it is more than that; undefined for line ends and other control signs. */
+/** As a header holds it: one byte a sign, UTF-8 beyond ASCII; undefined for line ends and other control signs. */
 function headerTextOf(value: unknown): string | undefined {
   const text = value instanceof Uint8Array ? oneByteText(value) : textOf(value);
-  if (text === undefined || isHeaderValue(text)) return text;
-  const encoded = oneByteText(encoder.encode(text));
+  if (text === undefined) return undefined;
+  const encoded = value instanceof Uint8Array || isAscii.test(text) ? text : oneByteText(encoder.encode(text));
   return isHeaderValue(encoded) ? encoded : undefined;
 }
+
+const isAscii = /^[\x20-\x7e\t]*$/;
 
 function oneByteText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
