@@ -127,7 +127,7 @@ function prepared({ opened, settings }: ReloadSetting, { readFile }: FilesRead):
 function needsRestart(next: NextPlan, { host }: Settings, adminAtStart: string, wasProtected: boolean): string[] {
   const warnings: string[] = [];
   if (JSON.stringify(next.admin) !== adminAtStart)
-    warnings.push('config.adminAddr, config.readinessAddr: another address is taken at the next start only');
+    warnings.push('config.adminAddr, statsAddr, readinessAddr: another address is taken at the next start only');
   if (host === undefined && wasProtected !== next.everyRouteIsProtected) {
     warnings.push(
       next.everyRouteIsProtected

@@ -4,7 +4,7 @@ import { CannotListen, openDoors, refusalOf } from '../../../src/cli/doors.ts';
 import type { Door, DoorOptions, OpenDoor } from '../../../src/entry/door.ts';
 import type { Opened } from '../../../src/entry/open.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
-import type { Peer } from '../../../src/platform.ts';
+import type { Peer, ServerTls } from '../../../src/platform.ts';
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`listen ${code}`), { code });
@@ -14,19 +14,24 @@ function systemError(code: string): Error {
 function building(taken: readonly number[] = []) {
   const asked: DoorOptions[] = [];
   const closed: number[] = [];
+  const stopped: number[] = [];
+  const renewed: string[] = [];
   const openDoor: OpenDoor = async (options) => {
     asked.push(options);
     if (taken.includes(options.port)) throw systemError('EADDRINUSE');
     const door: Door = {
       hostname: options.hostname,
       port: options.port,
-      stopAccepting: () => undefined,
+      stopAccepting: () => stopped.push(options.port),
       close: () => closed.push(options.port),
-      renewTls: () => undefined,
+      renewTls({ certificates }) {
+        if (certificates[0]?.cert === 'broken') throw new Error('planted');
+        renewed.push(certificates[0]?.cert ?? '');
+      },
     };
     return door;
   };
-  return { asked, closed, openDoor };
+  return { asked, closed, stopped, renewed, openDoor };
 }
 
 function opened(more: Partial<Opened> = {}): Opened {
@@ -107,6 +112,108 @@ describe('openDoors', () => {
     const { closed, openDoor } = building([4000]);
     await expect(openDoors(opened(), settings(), openDoor)).rejects.toThrow(CannotListen);
     expect(closed).toEqual([3000]);
+  });
+});
+
+describe('prepare', () => {
+  const plain = (ports: readonly number[], everyRouteIsProtected = false) => ({
+    ports,
+    tlsOf: () => undefined,
+    everyRouteIsProtected,
+  });
+  const tls = (ports: readonly number[], cert: string, root?: string) => ({
+    ports,
+    everyRouteIsProtected: false,
+    tlsOf: (): ServerTls => ({
+      certificates: [{ hostname: '', cert, key: 'k' }],
+      root,
+      minVersion: undefined,
+      maxVersion: undefined,
+      cipherSuites: undefined,
+      keyExchangeGroups: undefined,
+    }),
+  });
+  const openPorts = async (world: ReturnType<typeof building>, first: Partial<Opened>, told: Partial<Settings> = {}) => {
+    const gateway = { fetch: () => new Response('gateway'), inFlight: 0, drain: () => undefined, onIdle: () => undefined };
+    return openDoors(opened({ gateway, ...first }), settings(told), world.openDoor);
+  };
+  const request = () => new Request('http://localhost:1/');
+  const local: Peer = { port: 1, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
+
+  it('opens and closes what changed, and leaves the rest', async () => {
+    const world = building();
+    const doors = await openPorts(world, { ports: [3000, 4000] });
+    const change = await doors.prepare(plain([3000, 5000]));
+    expect(placesOf(world.asked).slice(2)).toEqual(['127.0.0.1:5000 for 5000']);
+    expect(world.stopped).toEqual([]);
+    expect(await change.commit()).toEqual([]);
+    expect(world.stopped).toEqual([4000]);
+    expect(doors.open.map(({ port }) => port)).toEqual([3000, 5000]);
+  });
+
+  it('answers nobody at a new port before its plan is in force', async () => {
+    const world = building();
+    const doors = await openPorts(world, { ports: [3000] });
+    const change = await doors.prepare(plain([3000, 5000]));
+    let answer: Response | undefined;
+    const waiting = Promise.resolve(world.asked[1]?.answer(request(), local)).then((response) => {
+      answer = response;
+    });
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect(answer).toBeUndefined();
+    await change.commit();
+    await waiting;
+    expect(await answer?.text()).toBe('gateway');
+    expect(world.asked[1]?.answer(request(), local)).toBeInstanceOf(Response);
+  });
+
+  it('answers 404 on connections to a port that is gone, and asks to close them', async () => {
+    const world = building();
+    const doors = await openPorts(world, { ports: [3000, 4000] });
+    await (await doors.prepare(plain([3000]))).commit();
+    const answer = await world.asked[1]?.answer(request(), local);
+    expect([answer?.status, answer?.headers.get('connection')]).toEqual([404, 'close']);
+  });
+
+  it('changes nothing when one of the new ports is taken', async () => {
+    const world = building([6000]);
+    const doors = await openPorts(world, { ports: [3000] });
+    await expect(doors.prepare(plain([5000, 6000]))).rejects.toThrow(CannotListen);
+    expect(world.closed).toEqual([5000]);
+    expect([world.stopped, doors.open.map(({ port }) => port)]).toEqual([[], [3000]]);
+  });
+
+  it('keeps the port that was told at the start, whatever the first bind is called', async () => {
+    const world = building();
+    const doors = await openPorts(world, { ports: [3000] }, { port: 8080 });
+    await (await doors.prepare(plain([3001]))).commit();
+    expect(placesOf(world.asked)).toEqual(['127.0.0.1:8080 for 3001']);
+    expect(world.stopped).toEqual([]);
+  });
+
+  it('opens a port again that begins to speak TLS, once it is closed', async () => {
+    const world = building();
+    const doors = await openPorts(world, { ports: [3000] });
+    const change = await doors.prepare(tls([3000], 'one'));
+    expect(world.asked).toHaveLength(1);
+    expect(await change.commit()).toEqual([]);
+    expect(world.stopped).toEqual([3000]);
+    expect(world.asked[1]?.tls?.certificates[0]?.cert).toBe('one');
+    expect(doors.open).toEqual([{ hostname: '127.0.0.1', port: 3000, isTls: true }]);
+  });
+
+  it('renews certificates where they changed, and says when that fails', async () => {
+    const world = building();
+    const first = tls([3000], 'one');
+    const doors = await openPorts(world, first);
+    await (await doors.prepare(tls([3000], 'one'))).commit();
+    expect(world.renewed).toEqual([]);
+    await (await doors.prepare(tls([3000], 'two'))).commit();
+    expect(world.renewed).toEqual(['two']);
+    expect(await (await doors.prepare(tls([3000], 'broken'))).commit()).toEqual(['port 3000 keeps its certificates: planted']);
+    // Clients that must show a certificate are another kind of door.
+    await (await doors.prepare(tls([3000], 'two', 'root'))).commit();
+    expect([world.stopped, world.asked.length]).toEqual([[3000], 2]);
   });
 });
 

@@ -61,4 +61,30 @@ describe('createDrain', () => {
     drain.signal();
     expect(events.slice(-2)).toEqual(['close', 'exit 0']);
   });
+
+  it('takes new requests for as long as it is told, while readiness says no', async () => {
+    const { clock, events, drain, finish } = running(1, { deadlineMs: 5_000, minMs: 3_000 });
+    drain.signal();
+    expect(drain.isDraining).toBe(true);
+    expect(events).toEqual([
+      'shutting down: 1 answer under way may finish (5 s); again to end now',
+      'new requests are taken for 3 s more',
+    ]);
+    await clock.advance(2_999);
+    expect(events).not.toContain('drain');
+    await clock.advance(1);
+    expect(events.slice(-2)).toEqual(['drain', 'stop']);
+    finish();
+    await clock.advance(50);
+    expect(events.slice(-2)).toEqual(['close', 'exit 0']);
+  });
+
+  it('never cuts before new requests are refused', async () => {
+    const { clock, events, drain } = running(1, { deadlineMs: 1_000, minMs: 3_000 });
+    drain.signal();
+    await clock.advance(2_999);
+    expect(events).not.toContain('exit 0');
+    await clock.advance(1);
+    expect(events).toContain('exit 0');
+  });
 });
