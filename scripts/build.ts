@@ -37,8 +37,8 @@ export const targets = {
   // As wrangler bundles it; no `node:` import may be left, and none is allowed to be replaced by a polyfill.
   workers: {
     conditions: ['workerd', 'worker', 'browser'],
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
+    // As wrangler: packages that look for Node's crypto say in `browser` that they can do without it.
+    platform: 'browser',
     target: 'es2024',
     minify: true,
   },

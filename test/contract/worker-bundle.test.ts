@@ -24,7 +24,7 @@ describe('the Worker bundle', () => {
   it('imports nothing, least of all from Node', () => {
     const imports = [
       ...text.matchAll(
-        /\b(?:import|export)\b[^;'"]{0,400}?\bfrom\s*["']([^"']+)["']|\bimport\s*\(?\s*["']([^"']+)["']|\brequire\s*\(\s*["']([^"']+)["']/g,
+        /\b(?:import|export)\b[^;'"]{0,400}?\bfrom\s*["']([^"']+)["']|(?<!["'])\bimport\s*\(?\s*["']([^"']+)["']|\brequire\s*\(\s*["']([^"']+)["']/g,
       ),
     ];
     expect(imports.map(([, from, loaded, required]) => from ?? loaded ?? required)).toEqual([]);
