@@ -29,7 +29,7 @@ describe('mistakes in expressions', () => {
 
   it('are told for what is no text', () => {
     const parsed = celField('x').safeParse(true);
-    expect(parsed.error?.issues[0]?.message).toBe('expected a CEL expression as text');
+    expect(parsed.error?.issues[0]?.message).toBe('expected a CEL expression as text; put numbers and true or false in quotes');
   });
 
   it('one character below the limits there are none', () => {

@@ -85,9 +85,15 @@ describe('requests', () => {
   });
 
   it('print what is no text', async () => {
-    const { exchange } = await asked({
-      request: { set: { 'x-n': '1 + 1', 'x-b': 'true', 'x-l': '[1, {"a": null}]', 'x-y': 'b"raw"', 'x-u': '"é"' } },
-    });
+    const set = {
+      'x-n': '1 + 1',
+      'x-b': 'true',
+      'x-l': '[1, {"a": null}]',
+      'x-y': 'b"raw"',
+      'x-u': '"é"',
+      'x-c': 'request.headers["x-in"] + "!"',
+    };
+    const { exchange } = await asked({ request: { set } }, { headers: { 'x-in': 'Ã©' } });
     const values = ['x-n', 'x-b', 'x-l', 'x-y', 'x-u', 'x-c'].map((name) => exchange.headers.get(name));
     expect(values).toEqual(['2', 'true', '[1,{"a":null}]', 'raw', 'Ã©', 'Ã©!']);
   });
