@@ -455,6 +455,7 @@ export interface StreamPiece extends EditableText {
 export interface StreamWhole extends EditableText {
   /** It repeats what came in this lane. */
   readonly lane?: string | undefined;
+  readonly isMain?: boolean;
 }
 
 export interface OpenedEvent {

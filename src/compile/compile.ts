@@ -18,7 +18,7 @@ import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './pl
 import { middlewaresOf } from './policy-stack.ts';
 import { compileRoutes, type RouteScope } from './routes.ts';
 import { serverTlsOf } from './server-tls.ts';
-import { createServers } from './servers.ts';
+import { createServers, moderationOf } from './servers.ts';
 import { settingsOf } from './settings.ts';
 import { compileTelemetry } from './telemetry.ts';
 import { createUpstreams } from './upstreams.ts';
@@ -58,6 +58,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       runtime: scope.platform.runtime,
       maxBodyBytes: settings.maxBodyBytes,
       sideCalls: scope.sideCalls,
+      moderation: moderationOf(config),
       serverOf: createServers(config, scope.platform.refuses),
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
     },

@@ -24,3 +24,10 @@ export function createServers(config: Config, refuses: Platform['refuses']): (re
     throw new PlanError(`${yamlPath}: the backend "${ref.name}" is not a host; a policy can only call a server`);
   };
 }
+
+/** Where moderation guards ask: OpenAI, or the server of `fleet.moderationUrl`. */
+export function moderationOf({ fleet: { moderationUrl } }: Config): { readonly baseUrl: string; readonly path: string } {
+  if (moderationUrl === undefined) return { baseUrl: 'https://api.openai.com', path: '/v1/moderations' };
+  const { scheme, authority, path } = moderationUrl;
+  return { baseUrl: `${scheme}://${authority}`, path: `${path === '' ? '/v1' : path}/moderations` };
+}

@@ -1,5 +1,6 @@
 /** Settings of the whole process: `config`, `frontendPolicies`, and `fleet`, which is Corral's own. */
 import * as z from 'zod';
+import { baseUrlField } from '../fields/base-url.ts';
 import { byteSizeField } from '../fields/byte-size.ts';
 import { durationField } from '../fields/duration.ts';
 import { hostPortOf } from '../fields/host-port.ts';
@@ -175,6 +176,11 @@ export const fleetField = z
     bodyTimeout: timerField(1_000, '1s')
       .prefault('60s')
       .describe('How long a client may take to send its body; then it gets 408.'),
+    moderationUrl: baseUrlField
+      .optional()
+      .describe(
+        'The server that openAIModeration guards ask, if it is not OpenAI: any with `POST /v1/moderations`. With a path, `/moderations` is added to it.',
+      ),
     allowCloudModels: z
       .boolean()
       .default(false)

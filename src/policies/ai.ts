@@ -1,8 +1,14 @@
 /** What an LLM call is changed to, and what a path is taken for (agentgateway llm/policy/mod.rs). */
 import * as z from 'zod';
+import { celField } from '../cel/cel-field.ts';
+import { type CelExpression, type CelExtras, CelFailure } from '../cel/expression.ts';
+import { celValueOfJson, plainOf } from '../cel/values.ts';
+import type { Attempt, Exchange } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
+import type { JsonDraft } from '../json/object-text.ts';
 import { compileGlob } from './glob.ts';
-import { notYet, notYetMessage } from './not-yet.ts';
+import { promptGuardField } from './guards/options.ts';
+import { createPromptGuard } from './guards/prompt-guard.ts';
 import { definePolicy } from './policy.ts';
 
 const routeTypes = [
@@ -21,7 +27,9 @@ export type RouteType = (typeof routeTypes)[number];
 
 const routeTypeField = z.enum(routeTypes, {
   error: ({ input }) =>
-    routeTypesElsewhere.has(input) ? `"${input}" is ${notYetMessage}` : `expected one of ${routeTypes.join(', ')}`,
+    routeTypesElsewhere.has(input)
+      ? `"${input}" is known to agentgateway, not supported: of its protocols Corral speaks OpenAI's and Anthropic's over HTTP`
+      : `expected one of ${routeTypes.join(', ')}`,
 });
 
 const membersField = z.record(z.string().min(1), z.unknown()).superRefine((members, context) => {
@@ -30,6 +38,18 @@ const membersField = z.record(z.string().min(1), z.unknown()).superRefine((membe
     context.addIssue({ code: 'custom', message: 'expected the name of a model', path: ['model'] });
   }
 });
+
+const expressionsField = z.record(z.string().min(1), celField('What the member becomes.'));
+
+const messagesField = z
+  .array(
+    z.strictObject({
+      role: z.string().min(1).describe('Who says it: system, user, assistant.'),
+      content: z.string().describe('Its text.'),
+    }),
+  )
+  .max(256, { error: 'at most 256 messages' })
+  .default([]);
 
 const optionsField = z.strictObject({
   routes: z
@@ -46,11 +66,34 @@ const optionsField = z.strictObject({
     .optional()
     .describe('Members of the request body that are set where the client sent none. An explicit null counts as sent.'),
   overrides: membersField.optional().describe('Members of the request body that are always set, whatever the client sent.'),
-  transformations: notYet(),
-  finalTransformations: notYet(),
-  prompts: notYet(),
-  promptCaching: notYet(),
-  promptGuard: notYet(),
+  transformations: expressionsField
+    .optional()
+    .describe(
+      'Members of the request body and the CEL expressions that give them their values, from the call as the client sent it (`llmRequest`). Where one fails the member goes.',
+    ),
+  finalTransformations: expressionsField
+    .optional()
+    .describe(
+      'The same on the body as the upstream gets it, which `llmRequest` is then: after a translation, when there is one.',
+    ),
+  prompts: z
+    .strictObject({
+      prepend: messagesField.describe('Messages before those of the client.'),
+      append: messagesField.describe('Messages behind those of the client.'),
+    })
+    .optional()
+    .describe('Messages that are added to every call.'),
+  promptCaching: z
+    .strictObject({
+      cacheSystem: z.boolean().default(true).describe('Without effect.'),
+      cacheMessages: z.boolean().default(true).describe('Without effect.'),
+      cacheTools: z.boolean().default(false).describe('Without effect.'),
+      minTokens: z.int().min(0).nullish().describe('Without effect.'),
+      cacheMessageOffset: z.int().min(0).default(0).describe('Without effect.'),
+    })
+    .nullish()
+    .describe('Taken and without effect: only Amazon Bedrock knows it. Ollama keeps the beginnings of prompts by itself.'),
+  promptGuard: promptGuardField.optional().describe('Guards of requests and answers.'),
 });
 
 export type AiOptions = z.output<typeof optionsField>;
@@ -68,6 +111,25 @@ export const ai = definePolicy<AiOptions>({
     temperature: 0.5
   overrides:
     max_tokens: 2048
+  transformations:
+    seed: 'int(llmRequest.seed) % 100'
+  prompts:
+    prepend:
+    - role: system
+      content: Answer in one sentence.
+  promptGuard:
+    request:
+    - regex:
+        rules:
+        - builtin: email
+    response:
+    - regex:
+        action: reject
+        rules:
+        - pattern: 'sk-[A-Za-z0-9]{20,80}'
+      rejection:
+        body: The answer held a key.
+        status: 502
   routes:
     /v1/chat/completions: completions
     "*": passthrough
@@ -76,18 +138,64 @@ export const ai = definePolicy<AiOptions>({
   inherits: mergedAi,
 
   /** `model` is left out: it decides where a call goes, long before the first try. The compiler asks the functions below. */
-  onAttempt({ defaults, overrides }) {
-    const always = memberTextsOf(overrides);
-    const whereAbsent = memberTextsOf(defaults);
-    return ({ body }) => {
-      if (body === undefined) return;
-      for (const [name, json] of always) body.setText(name, json);
-      for (const [name, json] of whereAbsent) if (!body.has(name.toLowerCase())) body.setText(name, json);
+  onAttempt(options, scope) {
+    const edit = memberEdits(options);
+    const { prepend = [], append = [] } = options.prompts ?? {};
+    const guard = createPromptGuard(options.promptGuard, scope);
+    if (options.promptCaching !== undefined && options.promptCaching !== null) {
+      scope.warn('promptCaching has no effect: only Amazon Bedrock knows it');
+    }
+    return (attempt) => {
+      const { body, exchange } = attempt;
+      if (body === undefined) return undefined;
+      edit(attempt);
+      if (prepend.length + append.length > 0) attempt.protocol?.texts?.addMessages(body, prepend, append);
+      return guard?.(attempt, () => llmRequestOf(exchange.call?.bytes ?? body.bytes()));
+    };
+  },
+
+  onTranslated({ finalTransformations }) {
+    if (finalTransformations === undefined || Object.keys(finalTransformations).length === 0) return undefined;
+    return ({ body, exchange }) => {
+      if (body !== undefined) transform(body, finalTransformations, exchange, { llmRequest: llmRequestOf(body.bytes()) });
     };
   },
 });
 
-/** Member by member the inner place's wins; lists of names add up. */
+/** agentgateway's order: overrides, transformations, defaults. */
+function memberEdits({ overrides, transformations = {}, defaults }: AiOptions): (attempt: Attempt) => void {
+  const always = memberTextsOf(overrides);
+  const whereAbsent = memberTextsOf(defaults);
+  return ({ body, exchange }) => {
+    if (body === undefined) return;
+    for (const [name, json] of always) body.setText(name, json);
+    transform(body, transformations, exchange, {});
+    for (const [name, json] of whereAbsent) if (!body.has(name.toLowerCase())) body.setText(name, json);
+  };
+}
+
+/** Each sees the call as it was, not what the others made of it; a member whose expression fails goes. */
+function transform(
+  body: JsonDraft,
+  members: Readonly<Record<string, CelExpression>>,
+  exchange: Exchange,
+  extras: CelExtras,
+): void {
+  for (const name in members) {
+    try {
+      body.set(name, plainOf(members[name]?.evaluate(exchange, extras)));
+    } catch (thrown) {
+      if (!(thrown instanceof CelFailure)) throw thrown;
+      body.delete(name);
+    }
+  }
+}
+
+function llmRequestOf(bytes: Uint8Array): unknown {
+  return celValueOfJson(new TextDecoder().decode(bytes));
+}
+
+/** Member by member the inner place's wins, guards and prompts whole; lists of names add up. */
 function mergedAi(outer: AiOptions, inner: AiOptions): AiOptions {
   const merged: AiOptions = { ...outer, ...Object.fromEntries(Object.entries(inner).filter(([, value]) => value !== undefined)) };
   for (const name of ['routes', 'modelAliases', 'defaults', 'overrides'] as const) {

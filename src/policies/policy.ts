@@ -29,6 +29,8 @@ export interface PolicyScope {
   /** The plan's limit for request bodies, and the measure for whatever else a policy holds of one request. */
   readonly maxBodyBytes: number;
   readonly sideCalls: SideCalls;
+  /** The server with OpenAI's moderation API: OpenAI itself, or the one that `fleet.moderationUrl` names. */
+  readonly moderation: { readonly baseUrl: string; readonly path: string };
   /** The server that a policy's options name. Throws PlanError where there is none of that name. */
   serverOf(ref: ServerRef): SideServer;
   /** Said at start and by `--validate-only`, with the policy's place. */

@@ -181,7 +181,7 @@ class EventTexts {
   }
 
   #at(node: JsonNode | undefined, lane: string): void {
-    const whole = this.#found.at(node, { lane });
+    const whole = this.#found.at(node, { lane, isMain: lane.startsWith('output_text/') });
     if (whole !== undefined) this.wholes.push(whole);
   }
 

@@ -112,6 +112,7 @@ export function fakeScope(given: Partial<PolicyScope> = {}): PolicyScope {
     clock: createFakeClock(),
     runtime: 'node',
     maxBodyBytes: 1024 * 1024,
+    moderation: { baseUrl: 'https://api.openai.com', path: '/v1/moderations' },
     sideCalls: { call: () => Promise.reject(new Error('no side call was expected')) },
     serverOf: () => {
       throw new Error('no server was expected');
