@@ -1,5 +1,6 @@
 /** TLS towards clients: `protocol: HTTPS` and `tls` of listeners, gateways and `llm`. */
 import * as z from 'zod';
+import { holdsSecret } from '../fields/secret.ts';
 import { pemField } from '../fields/text-or-file.ts';
 
 const foreignProtocols = ['TLS', 'TCP', 'HBONE'];
@@ -74,7 +75,7 @@ export const listenerTlsField = z
     cert: pemField.describe(
       'The certificate, with those between it and its root: path of a PEM file. Read again when it changes.',
     ),
-    key: pemField.describe('Its private key: path of a PEM file.'),
+    key: holdsSecret(pemField.describe('Its private key: path of a PEM file.')),
     root: pemField
       .optional()
       .describe('Clients must show a certificate that one of these signed: path of a PEM file. On Node and Bun.'),

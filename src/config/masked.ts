@@ -1,9 +1,11 @@
 /**
  * The configuration for people's eyes: as written, with the defaults that the schema fills in, and without what the schema
- * calls a secret. Not by names of keys: whoever adds a secret field has it masked here.
+ * calls a secret. Not by names of keys: whoever adds a secret field has it masked here. One exception: values of headers that
+ * carry credentials, which a file may set anywhere.
  */
 import type * as z from 'zod';
 import { isSecretField } from '../fields/secret.ts';
+import { credentialHeaders } from '../observe/added-fields.ts';
 import { configSchema } from './schema.ts';
 
 export const mask = '<secret>';
@@ -43,19 +45,18 @@ function definitionOf(schema: z.core.$ZodType): Definition {
   return schema._zod.def as unknown as Definition;
 }
 
-interface Unwrapped {
-  readonly plain: readonly Definition[];
+/** One thing that may stand at a place. */
+interface Candidate {
+  readonly definition: Definition;
   readonly isSecret: boolean;
 }
 
 /** What may stand at a place: the schema without the layers around it; a union gives several. */
-function unwrapped(schema: z.core.$ZodType): Unwrapped {
+function candidatesOf(schema: z.core.$ZodType, isWithinSecret = false): Candidate[] {
   const definition = definitionOf(schema);
+  const isSecret = isWithinSecret || isSecretField(schema);
   const inner = innerOf(definition);
-  const isSecret = isSecretField(schema);
-  if (inner === undefined) return { plain: [definition], isSecret };
-  const all = inner.map(unwrapped);
-  return { plain: all.flatMap(({ plain }) => plain), isSecret: isSecret || all.some((one) => one.isSecret) };
+  return inner === undefined ? [{ definition, isSecret }] : inner.flatMap((one) => candidatesOf(one, isSecret));
 }
 
 function innerOf(definition: Definition): readonly z.core.$ZodType[] | undefined {
@@ -68,39 +69,43 @@ function innerOf(definition: Definition): readonly z.core.$ZodType[] | undefined
   return options;
 }
 
-/** Where several schemas may be meant, one that says secret is believed: too little is shown rather than too much. */
-function show(schemas: readonly z.core.$ZodType[], value: unknown, secrets: Set<string>): unknown {
-  const all = schemas.map(unwrapped);
-  if (all.some(({ isSecret }) => isSecret)) return hidden(value, secrets);
-  const plain = all.flatMap((one) => one.plain);
-  if (Array.isArray(value)) return value.map((item, index) => show(itemSchemas(plain, index), item, secrets));
-  if (typeof value === 'object' && value !== null) return showObject(plain, value, secrets);
-  return plain.length === 0 ? mask : value;
+/** Fields without a shape of their own, such as a key's metadata. */
+const openTypes = new Set(['unknown', 'any', 'custom', 'transform']);
+
+function fits({ definition: { type, shape, catchall } }: Candidate, value: unknown): boolean {
+  if (openTypes.has(type)) return true;
+  if (Array.isArray(value)) return type === 'array' || type === 'tuple';
+  if (typeof value !== 'object' || value === null) return !['array', 'tuple', 'object', 'record'].includes(type);
+  if (shape === undefined) return type === 'record';
+  const isLoose = catchall !== undefined && definitionOf(catchall).type !== 'never';
+  return isLoose || Object.keys(value).every((name) => name in shape);
 }
 
-const isOpen = ({ type }: Definition) => type === 'unknown' || type === 'any' || type === 'custom';
-
-/** Stands for whatever a field without a shape of its own may hold. */
-function openSchemas(plain: readonly Definition[], schemas: readonly z.core.$ZodType[]): readonly z.core.$ZodType[] {
-  return plain.some(isOpen) ? [...schemas, anything] : schemas;
+/** Where several may be meant, one that is secret is believed: too little is shown rather than too much. */
+function show(schemas: readonly z.core.$ZodType[], value: unknown, secrets: Set<string>): unknown {
+  const fitting = schemas.flatMap((schema) => candidatesOf(schema)).filter((candidate) => fits(candidate, value));
+  if (value === null || value === undefined) return value;
+  if (fitting.length === 0 || fitting.some(({ isSecret }) => isSecret)) return hidden(value, secrets);
+  const plain = fitting.map(({ definition }) => definition);
+  const rest = plain.some(({ type }) => openTypes.has(type)) ? [anything] : [];
+  if (Array.isArray(value)) {
+    return value.map((item, index) =>
+      show([...plain.flatMap(({ element, items }) => element ?? items?.[index] ?? []), ...rest], item, secrets),
+    );
+  }
+  return typeof value === 'object' ? showObject(plain, value, rest, secrets) : value;
 }
 
 const anything = { _zod: { def: { type: 'unknown' } } } as unknown as z.core.$ZodType;
 
-function itemSchemas(plain: readonly Definition[], index: number): readonly z.core.$ZodType[] {
-  return openSchemas(
-    plain,
-    plain.flatMap(({ element, items }) => element ?? items?.[index] ?? []),
-  );
-}
-
-function showObject(plain: readonly Definition[], value: object, secrets: Set<string>): object {
+function showObject(plain: readonly Definition[], value: object, rest: readonly z.core.$ZodType[], secrets: Set<string>): object {
   const shown: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
     const schemas = plain.flatMap(({ shape, valueType, catchall }) => shape?.[name] ?? valueType ?? catchall ?? []);
-    shown[name] = show(openSchemas(plain, schemas), member, secrets);
+    const isCredential = typeof member === 'string' && credentialHeaders.has(name.toLowerCase());
+    shown[name] = isCredential ? hidden(member, secrets) : show([...schemas, ...rest], member, secrets);
   }
-  for (const [name, schema] of defaultsOf(plain, value)) shown[name] = schema;
+  for (const [name, given] of defaultsOf(plain, value)) shown[name] = given;
   return shown;
 }
 

@@ -1,14 +1,17 @@
 /** Longer texts: given in the YAML, or as the path of a file. Files are read while the configuration is loaded. */
 import * as z from 'zod';
 import { textOfFile } from './files.ts';
+import { holdsSecret } from './secret.ts';
 import { FieldError, parsedOr, textField } from './text-field.ts';
 
-/** A text in the YAML, or `{file: path}`. Output: the text as it stands, untrimmed. */
-export const textOrFileField = z
-  .union([z.string(), z.strictObject({ file: z.string().min(1).describe('Path of a file that holds the text.') })], {
-    error: 'expected a text, or {file: "path"} with the path of a file that holds it',
-  })
-  .transform((value, context) => (typeof value === 'string' ? value : parsedOr(() => textOfFile(value.file), context)));
+/** A text in the YAML, or `{file: path}`: users, key sets. Output: the text as it stands, untrimmed. */
+export const textOrFileField = holdsSecret(
+  z
+    .union([z.string(), z.strictObject({ file: z.string().min(1).describe('Path of a file that holds the text.') })], {
+      error: 'expected a text, or {file: "path"} with the path of a file that holds it',
+    })
+    .transform((value, context) => (typeof value === 'string' ? value : parsedOr(() => textOfFile(value.file), context))),
+);
 
 /**
  * A PEM given by the path of its file (agentgateway's `cert`, `key` and `root`), or as the PEM text itself, which

@@ -25,7 +25,14 @@ export type FieldReader = (exchange: Exchange, expression: CelExpression, extras
 const maxFieldLength = 65_536;
 
 /** Headers that carry credentials, whatever the configuration says. */
-const alwaysSensitive = ['authorization', 'proxy-authorization', 'x-api-key', 'api-key', 'cookie', 'set-cookie'];
+export const credentialHeaders: ReadonlySet<string> = new Set([
+  'authorization',
+  'proxy-authorization',
+  'x-api-key',
+  'api-key',
+  'cookie',
+  'set-cookie',
+]);
 
 /** What expressions about an exchange that has ended may read beside the exchange. */
 export function extrasOf(exchange: Exchange): CelExtras {
@@ -34,7 +41,7 @@ export function extrasOf(exchange: Exchange): CelExtras {
 
 /** Values of the fields, and the credentials of this request taken out of them wherever they stand. */
 export function createFieldReader(sensitiveHeaders: readonly string[]): FieldReader {
-  const names = [...new Set([...alwaysSensitive, ...sensitiveHeaders])];
+  const names = [...new Set([...credentialHeaders, ...sensitiveHeaders])];
   return (exchange, expression, extras) => {
     const value = plainValueOf(exchange, expression, extras);
     return typeof value === 'string' ? redacted(value.slice(0, maxFieldLength), exchange, names) : value;

@@ -1,5 +1,6 @@
 /** TLS towards an upstream (agentgateway http/backendtls.rs). Decided once per upstream: the compiler asks `upstreamTlsOf`. */
 import * as z from 'zod';
+import { holdsSecret } from '../fields/secret.ts';
 import { pemField } from '../fields/text-or-file.ts';
 import type { UpstreamTls } from '../platform.ts';
 import { notYet } from './not-yet.ts';
@@ -9,7 +10,7 @@ const optionsField = z
   .strictObject({
     root: pemField.optional().describe("File with the PEM certificates to trust. Default: the system's."),
     cert: pemField.optional().describe('File with the PEM certificate that Corral shows to the upstream.'),
-    key: pemField.optional().describe('File with the private key of `cert`.'),
+    key: holdsSecret(pemField.optional().describe('File with the private key of `cert`.')),
     hostname: z
       .string()
       .min(1)

@@ -166,7 +166,7 @@ fleet:
   maxBodyBytes: 64MiB
   openPaths: [POST /api/x]
 `);
-    expect(config.config).toEqual({
+    expect(config.config).toMatchObject({
       adminAddr: { host: '::1', port: 9_000 },
       readinessAddr: { host: '0.0.0.0', port: 15_021 },
       logging: { level: 'debug', format: 'json' },
