@@ -126,14 +126,15 @@ class Turns implements Conversation {
     const others = parts.filter(({ type }) => type !== 'text');
     if (others.length > 0) texts.push(others.length === 1 ? '(an image: see below)' : `(${others.length} images: see below)`);
     const message = { role: 'tool', tool_call_id: stringIn(item, 'call_id') ?? '', content: texts.join('\n\n') };
-    const behind = this.messages.at(-1) === this.#shown ? this.messages.length - 1 : this.messages.length;
-    this.messages.splice(behind, 0, message);
+    const shown = this.#shown !== undefined && this.messages.at(-1) === this.#shown ? this.#shown : undefined;
+    this.messages.splice(shown === undefined ? this.messages.length : -1, 0, message);
     if (others.length === 0) return;
-    if (behind === this.messages.length - 1) {
-      this.#shown = { role: 'user', content: [] };
-      this.messages.push(this.#shown);
+    if (shown !== undefined) {
+      shown.content.push(...others);
+      return;
     }
-    this.#shown?.content.push(...others);
+    this.#shown = { role: 'user', content: others };
+    this.messages.push(this.#shown);
   }
 
   #userContent(content: string | readonly ObjectText[]): string | readonly ChatPart[] {

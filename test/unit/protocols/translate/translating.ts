@@ -21,9 +21,11 @@ export const messagesOverChat = translationBetween(anthropicMessages, 'completio
 export const responsesOverChat = translationBetween(openaiResponses, 'completions');
 export const chatOverMessages = translationBetween(openaiChat, 'messages');
 
+// biome-ignore lint/suspicious/noExplicitAny: bodies of any shape, read by assertions that say which
+export type Json = any;
+
 export interface Translated {
-  // biome-ignore lint/suspicious/noExplicitAny: bodies of any shape, read by assertions that say which
-  readonly body: any;
+  readonly body: Json;
   readonly text: string;
   readonly warnings: readonly string[];
 }
