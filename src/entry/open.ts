@@ -4,19 +4,18 @@
  * it has begun with its own tools, to the end.
  */
 import { configDump } from '../admin/config-dump.ts';
-import { compilePlan } from '../compile/compile.ts';
 import type { Plan } from '../compile/plan.ts';
-import { PlanError } from '../compile/upstreams.ts';
-import { formatDiagnostic, type LoadResult, loadConfig } from '../config/load.ts';
+import { formatDiagnostic } from '../config/load.ts';
 import { createBoxes } from '../fleet/boxes.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
 import type { Gateway } from '../gateway.ts';
-import { createSideCalls, type SideCalls } from '../http/side-calls.ts';
+import { createSideCalls } from '../http/side-calls.ts';
 import type { Platform, ServerTls } from '../platform.ts';
 import { createMemoryState } from '../state/memory.ts';
-import { type Assembled, assembleGateway, type LastingParts } from './assemble.ts';
+import { type Assembled, assembleGateway } from './assemble.ts';
 import { changesBetween } from './changes.ts';
+import { type CompileParts, type Draft, draftOf } from './draft.ts';
 import type { Settings } from './settings.ts';
 import { version } from './version.ts';
 
@@ -106,48 +105,10 @@ export type OpenGateway = (settings: Settings, platform: Platform) => Promise<Op
 export const openGateway: OpenGateway = async (settings, platform) => {
   const state = createMemoryState({}, platform.runtime === 'workerd');
   const sideCalls = createSideCalls(platform);
-  const draft = draftOf(settings, platform, { state, sideCalls });
-  return draft.ok ? { ok: true, opened: openRunning(draft.draft, settings, platform, { state, sideCalls }) } : draft;
+  const result = draftOf(settings, platform, { state, sideCalls });
+  if (!result.ok) return { ok: false, problems: result.errors.map(formatDiagnostic) };
+  return { ok: true, opened: openRunning(result.draft, settings, platform, { state, sideCalls }) };
 };
-
-interface Draft {
-  readonly plan: Plan & Parameters<typeof assembleGateway>[0];
-  readonly warnings: readonly string[];
-  /** The configuration's values, for whoever shows them. */
-  readonly written: unknown;
-}
-
-interface CompileParts extends Pick<LastingParts, 'state'> {
-  readonly sideCalls: SideCalls;
-}
-
-/** Text → plan. Nothing is begun yet. */
-function draftOf(
-  settings: Settings,
-  platform: Platform,
-  parts: CompileParts,
-): { ok: true; draft: Draft } | { ok: false; problems: readonly string[] } {
-  const { config: source, env, readFile } = settings;
-  const loaded = loadConfig(source.text, { name: source.name, env, ...(readFile === undefined ? {} : { readFile }) });
-  if (!loaded.ok) return { ok: false, problems: loaded.errors.map(formatDiagnostic) };
-  try {
-    const plan = compilePlan(loaded.config, {
-      platform,
-      apiKey: settings.apiKey,
-      adminToken: settings.adminToken,
-      allowAnonymous: settings.allowAnonymous,
-      allowedHosts: settings.allowedHosts,
-      originPatterns: settings.originPatterns,
-      random: Math.random,
-      ...parts,
-    });
-    const warnings = [...loaded.warnings.map(formatDiagnostic), ...plan.warnings.map((warning) => placed(warning, loaded))];
-    return { ok: true, draft: { plan, warnings, written: loaded.written } };
-  } catch (thrown) {
-    if (!(thrown instanceof PlanError)) throw thrown;
-    return { ok: false, problems: [placed(thrown.message, loaded)] };
-  }
-}
 
 /** A plan with everything it answers with. */
 interface InForce extends Draft, Assembled {
@@ -247,7 +208,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       return adminOf(current.plan);
     },
     get warnings() {
-      return current.warnings;
+      return current.warnings.map(formatDiagnostic);
     },
     get hasDemo() {
       return current.hasDemo;
@@ -282,11 +243,13 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     prepareReload(told) {
       const result = draftOf(told, platform, parts);
       if (!result.ok) {
-        refuse(result.problems);
-        return result;
+        const problems = result.errors.map(formatDiagnostic);
+        refuse(problems);
+        return { ok: false, problems };
       }
       const { draft } = result;
-      const { plan, warnings } = draft;
+      const { plan } = draft;
+      const warnings = draft.warnings.map(formatDiagnostic);
       const next: NextPlan = {
         plan,
         warnings,
@@ -338,13 +301,6 @@ function tlsIn({ binds }: Plan, port: number): ServerTls | undefined {
 
 function adminOf({ settings: { adminAddress, statsAddress, readinessAddress } }: Plan): AdminAddresses {
   return { admin: addressOf(adminAddress), stats: addressOf(statsAddress), readiness: addressOf(readinessAddress) };
-}
-
-/** `binds[0].listeners[0]: message` with the line that it speaks of. */
-function placed(text: string, loaded: LoadResult & { ok: true }): string {
-  const end = text.indexOf(': ');
-  const path = end < 0 ? '' : text.slice(0, end);
-  return /^[\w[\].-]+$/.test(path) ? formatDiagnostic(loaded.diagnosticAt(path, text.slice(end + 2))) : text;
 }
 
 function addressOf(address: ListenAddress | 'off' | undefined): ListenAddress | undefined {
