@@ -2,6 +2,7 @@
 import { ClientGone } from '../backends/send.ts';
 import { gatewayErrorOf } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
+import { untypedStream } from '../http/untyped-body.ts';
 import { anthropicMessages } from '../protocols/anthropic-messages.ts';
 import { verdictOf } from '../protocols/index.ts';
 
@@ -15,8 +16,9 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
   exchange.error = error;
   const protocol = clientProtocolOf(exchange);
   const { contentType, text } = error.verbatim ?? protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
-  // A Response made of text gets a content type of its own; made of bytes it has none unless it is said.
-  return new Response(exchange.method === 'HEAD' ? null : new TextEncoder().encode(text), {
+  const bytes = new TextEncoder().encode(text);
+  const isTyped = contentType !== undefined || error.headers?.['content-type'] !== undefined;
+  return new Response(exchange.method === 'HEAD' ? null : isTyped ? bytes : untypedStream(bytes), {
     status: error.status,
     headers: {
       ...(contentType === undefined ? {} : { 'content-type': contentType }),

@@ -18,7 +18,10 @@ export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
 
     const deliver = (response: Response, outgoing: ServerResponse): Response => {
       const relay = takeRelay(response);
-      if (relay === undefined) return response;
+      if (relay === undefined) {
+        if (!response.headers.has('content-type')) leaveUntyped(outgoing);
+        return response;
+      }
       pipe(relay, outgoing);
       return RESPONSE_ALREADY_SENT;
     };
@@ -48,6 +51,16 @@ export function nodeDoors(takeRelay: TakeRelay): OpenDoor {
     const door = await listen(server, hostname, port, onStop);
     return { ...door, renewTls: (other: ServerTls) => renew(other, server) };
   };
+}
+
+/** @hono/node-server says text/plain of every body of which nothing is said; some are meant to be without a type. */
+function leaveUntyped(outgoing: ServerResponse): void {
+  const writeHead = outgoing.writeHead.bind(outgoing) as (status: number, headers?: Record<string, unknown>) => ServerResponse;
+  const writeWithout = (status: number, headers: Record<string, unknown> = {}) => {
+    const { 'content-type': _guessed, ...said } = headers;
+    return writeHead(status, said);
+  };
+  outgoing.writeHead = writeWithout as ServerResponse['writeHead'];
 }
 
 function listen(server: Server, hostname: string, port: number, onStop: () => void): Promise<Door> {

@@ -4,6 +4,7 @@ import { celField } from '../cel/cel-field.ts';
 import { type CelExpression, CelFailure } from '../cel/expression.ts';
 import { textOfValue } from '../cel/values.ts';
 import type { Exchange } from '../exchange.ts';
+import { untypedStream } from '../http/untyped-body.ts';
 import { withConditions } from './conditional.ts';
 import { isHeaderValue, ordinaryName } from './header-edits.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
@@ -84,7 +85,7 @@ function expressionsOf({ bodyExpression, headers }: DirectResponseOptions): read
 /** What makes a Response without a body of any kind (fetch standard, null body status). */
 const bodyless = new Set([204, 205, 304]);
 
-function responderOf(options: DirectResponseOptions, { warn }: PolicyScope): (exchange: Exchange) => Response {
+function responderOf(options: DirectResponseOptions, { warn, runtime }: PolicyScope): (exchange: Exchange) => Response {
   const { status } = options;
   const bodyOf = bodyMakerOf(options);
   const headers = Object.entries(options.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
@@ -95,12 +96,13 @@ function responderOf(options: DirectResponseOptions, { warn }: PolicyScope): (ex
       const value = expression.textOf(exchange);
       if (value !== undefined && isHeaderValue(value)) made.set(name, value);
     }
-    const body = exchange.method === 'HEAD' || bodyless.has(status) ? null : (bodyOf?.(exchange) ?? null);
-    return new Response(body as Uint8Array<ArrayBuffer> | null, { status, headers: made });
+    const bytes = exchange.method === 'HEAD' || bodyless.has(status) ? undefined : bodyOf?.(exchange);
+    const isStreamed = bytes !== undefined && runtime === 'bun' && !made.has('content-type');
+    const body = isStreamed ? untypedStream(bytes) : ((bytes ?? null) as Uint8Array<ArrayBuffer> | null);
+    return new Response(body, { status, headers: made });
   };
 }
 
-/** Bytes and not text: a Response would give a text a content type of its own. */
 function bodyMakerOf({ body, bodyExpression }: DirectResponseOptions): ((exchange: Exchange) => Uint8Array) | undefined {
   const encoder = new TextEncoder();
   if (isThere(body)) {

@@ -14,6 +14,7 @@ import { sdks } from './sdks.ts';
 import { seedPage } from './seed-page.ts';
 import { type Stage, useStage } from './stage.ts';
 import { streams } from './streams.ts';
+import { traffic } from './traffic.ts';
 
 const subjects: readonly ((stage: Stage) => void)[] = [
   seedPage,
@@ -23,6 +24,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   failover,
   safety,
   auth,
+  traffic,
   bodies,
   http,
   sdks,

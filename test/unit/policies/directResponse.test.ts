@@ -16,6 +16,15 @@ describe('directResponse', () => {
     expect([...response.headers]).toEqual([]);
   });
 
+  it('sends a stream on Bun, which gives bytes a content type of its own', async () => {
+    const middleware = directResponse.onRequest?.(
+      directResponse.options.parse({ status: 200, body: 'x' }),
+      fakeScope({ runtime: 'bun' }),
+    );
+    const { response } = await ask(middleware ?? [], {});
+    expect([await response.text(), response.headers.get('content-type')]).toEqual(['x', null]);
+  });
+
   it('takes a list of bytes', async () => {
     const { response } = await answerOf({ status: 200, body: [0, 255, 10] });
     expect([...new Uint8Array(await response.arrayBuffer())]).toEqual([0, 255, 10]);
