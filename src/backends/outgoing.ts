@@ -57,7 +57,14 @@ export function createOutgoing(exchange: Exchange, options: OutgoingOptions): Ou
   });
   if (exchange.trace !== undefined) Object.assign(headers, exchange.trace.headersOut());
   if (options.isBox) headers[viaHeader] = viaOf(incoming.get(viaHeader), options.instanceId);
-  return { method: exchange.method, path: options.path, query: options.query, authority: undefined, headers };
+  return { method: exchange.method, path: options.path, query: options.query, authority: changedAuthorityOf(exchange), headers };
+}
+
+/** A policy has put another Host in the place of the client's: the upstream is meant to see that one. */
+function changedAuthorityOf({ headers, request }: Exchange): string | undefined {
+  if (headers === request.headers) return undefined;
+  const host = headers.get('host');
+  return host === null || host === request.headers.get('host') ? undefined : host;
 }
 
 function isPrefixed(name: string): boolean {

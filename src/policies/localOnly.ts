@@ -76,7 +76,8 @@ export function createLocalGuard(options: LocalGuardOptions): MiddlewareHandler<
   return (c, next) => {
     const exchange = c.env;
     if (!allowAnonymous) refuseForeignClient(exchange);
-    if (!isLocalHost(exchange.host) && !isNamed(exchange.host)) throw foreignHost(exchange.host);
+    const host = sentHostOf(exchange);
+    if (!isLocalHost(host) && !isNamed(host)) throw foreignHost(host);
     return exchange.request.headers.has('origin') ? answerPage(c, next) : (next() as Promise<undefined>);
   };
 }
@@ -118,6 +119,12 @@ function isOwnOrigin(origin: string, { request }: Exchange): boolean {
   if (host === undefined) return false;
   const lower = origin.toLowerCase();
   return lower === `http://${host}` || lower === `https://${host}`;
+}
+
+/** As the client sent it: a listener's transformations may have put another name in its place, which proves nothing. */
+function sentHostOf({ headers, host, request }: Exchange): string {
+  if (headers === request.headers) return host;
+  return hostNameOf((request.headers.get('host') ?? new URL(request.url).host).toLowerCase());
 }
 
 function compileHosts(hosts: readonly string[]): (host: string) => boolean {

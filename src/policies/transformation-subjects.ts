@@ -3,9 +3,6 @@ import type { CelExtras } from '../cel/expression.ts';
 import { type Attempt, type Exchange, editHeaders } from '../exchange.ts';
 import { authorityOf, methodOf, type Subject, statusOf, targetOf } from './transformation-edits.ts';
 
-/** The authority that a transformation has put in the place of the client's: upstreams see it, too. */
-export const authorities = new WeakMap<Exchange, string>();
-
 /** The request as all further policies, route matching included, see it. */
 export function requestSubject(exchange: Exchange): Subject {
   const setAuthority = (value: unknown): void => {
@@ -13,7 +10,6 @@ export function requestSubject(exchange: Exchange): Subject {
     if (authority === undefined) return;
     exchange.host = authority.replace(/:\d+$/, '').toLowerCase();
     editHeaders(exchange).set('host', authority);
-    authorities.set(exchange, authority);
   };
   return {
     evaluate: (expression) => expression.evaluate(exchange),

@@ -12,7 +12,7 @@ import { withConditions } from './conditional.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
 import { type AnswerReader, answerReader, answerRewriteOf, replaceAnswer } from './transformation-answers.ts';
 import { bodyFrom, type EditOptions, editsField, expressionsIn, headerEditOf } from './transformation-edits.ts';
-import { answerSubject, attemptSubject, authorities, requestSubject } from './transformation-subjects.ts';
+import { answerSubject, attemptSubject, requestSubject } from './transformation-subjects.ts';
 
 const shape = {
   request: editsField('request').optional().describe('Edits of the request, before it is matched (listener) or sent on.'),
@@ -47,16 +47,6 @@ const plain = definePolicy<TransformationsOptions>({
     const editAnswer = answerEditOf(options.response, scope);
     if (editRequest === undefined && editAnswer === undefined) return undefined;
     return middlewareOf(editRequest, editAnswer);
-  },
-
-  onAttempt({ request }) {
-    const setsAuthority = [...Object.keys(request?.set ?? {}), ...Object.keys(request?.add ?? {})].some((name) =>
-      [':authority', 'host'].includes(name.toLowerCase()),
-    );
-    if (!setsAuthority) return undefined;
-    return ({ exchange, outgoing }) => {
-      outgoing.authority = authorities.get(exchange) ?? outgoing.authority;
-    };
   },
 
   onBackendAttempt(options, scope) {

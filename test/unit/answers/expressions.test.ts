@@ -55,11 +55,27 @@ binds:
   });
 
   test('on a backend: whole bodies and streams of the upstream, and requests that would stream through', async () => {
-    const policies = `policies: { transformations: { request: { set: { x-n: 'string(request.body.size())' } }, response: { body: 'string(response.body).upperAscii()', set: { ":status": "203" } } } }`;
+    const policies = `policies: { transformations: { request: { set: { x-n: 'string(request.body.size())', ":authority": '"backend.example"' } }, response: { body: 'string(response.body).upperAscii()', set: { ":status": "203" } } } }`;
     const stage = stageOf(boxes([host.replace('{', `{ ${policies},`)]), answer);
     const { status, text } = await stage.read('/x', { body: 'four' });
     expect([status, text]).toEqual([203, 'ONE TWO']);
-    expect([stage.sent[0]?.headers['x-n'], stage.sent[0]?.text]).toEqual(['4', 'four']);
+    expect([stage.sent[0]?.headers['x-n'], stage.sent[0]?.headers.host, stage.sent[0]?.text]).toEqual([
+      '4',
+      'backend.example',
+      'four',
+    ]);
+  });
+
+  test('of the authority are what routes match and what upstreams see', async () => {
+    const set = (value: string) => `{ transformations: { request: { set: { ":authority": '${value}' } } } }`;
+    const plain = stageOf(boxes([host], { listener: set('"localhost:1"'), route: set('"route." + request.host') }), answer);
+    await plain.read('/x');
+    expect(plain.sent[0]?.headers.host).toBe('route.localhost');
+    // What the client really asked for decides whether a route without a lock is open to it.
+    expect((await plain.read('/x', { host: 'evil.example' })).status).toBe(403);
+    const untouched = stageOf(boxes([host]), answer);
+    await untouched.read('/x');
+    expect(untouched.sent[0]?.headers.host).toBeUndefined();
   });
 });
 

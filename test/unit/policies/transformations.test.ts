@@ -55,9 +55,6 @@ describe('requests', () => {
       'blue.example',
       'Blue.example:8443',
     ]);
-    const attempt = { ...fakeAttempt(), exchange };
-    transformations.onAttempt?.(parse({ request: { set: { ':authority': '"x"' } } }), fakeScope())?.(attempt);
-    expect(attempt.outgoing.authority).toBe('Blue.example:8443');
   });
 
   it('keep what they have where a pseudo header cannot be', async () => {
@@ -251,7 +248,6 @@ describe('options', () => {
     expect(transformations.onRequest?.(empty, fakeScope())).toBeUndefined();
     expect(transformations.onBackendAttempt?.(empty, fakeScope())).toBeUndefined();
     expect(transformations.onBackendAnswer?.(empty, fakeScope())).toBeUndefined();
-    expect(transformations.onAttempt?.(empty, fakeScope())).toBeUndefined();
   });
 
   it('may depend on conditions', async () => {
