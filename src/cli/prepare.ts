@@ -1,7 +1,7 @@
 /** From the command line to an open gateway, or to the end: the part of a start that every runtime shares. */
-import manifest from '../../package.json' with { type: 'json' };
 import type { Opened, OpenGateway } from '../entry/open.ts';
 import type { Settings } from '../entry/settings.ts';
+import { version } from '../entry/version.ts';
 import type { Platform } from '../platform.ts';
 import type { FilesRead } from './files-read.ts';
 import { flagsOf, helpText } from './flags.ts';
@@ -12,7 +12,7 @@ export type Prepared =
   | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings; readonly files: FilesRead }
   | { readonly goesOn: false; readonly exitCode: number };
 
-export const version: string = manifest.version;
+export { version };
 
 /** Prints what there is to say. Exit codes: 0 done as asked, 1 the configuration is wrong, 2 the command line is. */
 export async function prepare(surroundings: Surroundings, platform: Platform, openGateway: OpenGateway): Promise<Prepared> {

@@ -9,6 +9,7 @@ import { announce } from './announce.ts';
 import { urlOf } from './banner.ts';
 import { CannotListen, openDoors } from './doors.ts';
 import { createDrain } from './drain.ts';
+import { createExit } from './last-words.ts';
 import { prepare, version } from './prepare.ts';
 import { startReload } from './reload.ts';
 import { processSurroundings } from './surroundings.ts';
@@ -59,7 +60,7 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
       times: () => opened.plan.settings.drain,
       print,
       onStart: reload.stop,
-      exit: (code) => process.exit(code),
+      exit: createExit({ flush: opened.flushTelemetry, clock, exit: (code) => process.exit(code) }),
     });
     isDraining = () => drain.isDraining;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => drain.signal());

@@ -9,6 +9,7 @@ import { announce } from '../cli/announce.ts';
 import { urlOf } from '../cli/banner.ts';
 import { CannotListen, openDoors } from '../cli/doors.ts';
 import { createDrain } from '../cli/drain.ts';
+import { createExit } from '../cli/last-words.ts';
 import { prepare, version } from '../cli/prepare.ts';
 import { startReload } from '../cli/reload.ts';
 import { processSurroundings } from '../cli/surroundings.ts';
@@ -89,7 +90,7 @@ async function goOn(hostname: string, port: number): Promise<void> {
       times: () => opened.plan.settings.drain,
       print,
       onStart: reload.stop,
-      exit: (code) => deno.exit(code),
+      exit: createExit({ flush: opened.flushTelemetry, clock, exit: (code) => deno.exit(code) }),
     });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) deno.addSignalListener(signal, () => drain.signal());
     process.on('SIGHUP', reload.hangUp);
