@@ -3,7 +3,8 @@
  * copies have no body). The copy is what the upstream gets, before its credentials and before the model is chosen.
  *
  * What it costs: a request that is copied is read whole before it goes on, where it would have streamed through (`host`
- * backends), and is held in memory until the other server has answered.
+ * backends), and is held in memory until the other server has answered. So it may be as long as request bodies may be
+ * elsewhere; only where a longer one says so beforehand does it pass by without a copy.
  */
 import * as z from 'zod';
 import type { Attempt, Exchange } from '../exchange.ts';
@@ -60,7 +61,7 @@ export const requestMirror = definePolicy<RequestMirrorOptions>({
       if ((percentage === 1 || Math.random() < percentage) && !exchange.headers.has(mirroredHeader)) {
         drawn.set(exchange, send);
         // Read now: at the first try it may be on its way to the upstream already.
-        if (mayBeHeld(exchange, scope.maxBodyBytes)) await exchange.bodies.read(exchange);
+        if (isWorthReading(exchange, scope.maxBodyBytes)) await exchange.bodies.read(exchange);
       }
       return next();
     };
@@ -76,10 +77,12 @@ export const requestMirror = definePolicy<RequestMirrorOptions>({
   },
 });
 
-/** A body whose length nobody announced is not read for the sake of a copy: it may be longer than what may be held. */
-function mayBeHeld(exchange: Exchange, maxBytes: number): boolean {
-  const length = contentLengthOf(exchange.request.headers);
-  return exchange.heldBody === undefined && length !== undefined && length > 0 && length <= maxBytes;
+/** A body that is announced as longer than what may be held passes by; one of unknown length is held to that limit. */
+function isWorthReading({ heldBody, request, method }: Exchange, maxBytes: number): boolean {
+  if (heldBody !== undefined) return false;
+  const length = contentLengthOf(request.headers);
+  if (length !== undefined) return length > 0 && length <= maxBytes;
+  return method !== 'GET' && method !== 'HEAD' && request.body !== null;
 }
 
 function mirrorTo(server: SideServer, { state, stateKey, sideCalls, maxBodyBytes }: PolicyScope): (attempt: Attempt) => void {
@@ -90,8 +93,8 @@ function mirrorTo(server: SideServer, { state, stateKey, sideCalls, maxBodyBytes
     const { exchange, outgoing } = attempt;
     const body = exchange.heldBody;
     const bytes = body?.length ?? 0;
-    const isIncomplete = body === undefined && hasUnreadBody(exchange);
-    if (isIncomplete || load.underWay >= maxUnderWay || held.bytes + bytes > maxBodyBytes) {
+    const isPassingBy = body === undefined && (contentLengthOf(exchange.request.headers) ?? 0) > 0;
+    if (isPassingBy || load.underWay >= maxUnderWay || held.bytes + bytes > maxBodyBytes) {
       load.dropped++;
       return;
     }
@@ -99,7 +102,8 @@ function mirrorTo(server: SideServer, { state, stateKey, sideCalls, maxBodyBytes
     held.bytes += bytes;
     const { clock, telemetry, peer } = exchange;
     const startedMs = clock.now();
-    const headers = { ...outgoing.headers, [mirroredHeader]: '1' };
+    // The other server's own credential, where it has one, in place of what the client sent.
+    const headers = { ...outgoing.headers, ...server.headers, [mirroredHeader]: '1' };
     const { method, path, query } = outgoing;
     const call = {
       server,
@@ -122,9 +126,4 @@ function mirrorTo(server: SideServer, { state, stateKey, sideCalls, maxBodyBytes
       });
     peer.waitUntil(sending);
   };
-}
-
-function hasUnreadBody({ request, method }: Exchange): boolean {
-  const length = contentLengthOf(request.headers);
-  return length === undefined ? method !== 'GET' && method !== 'HEAD' && request.body !== null : length > 0;
 }
