@@ -27,13 +27,9 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'ai.policies': words(backendPolicies),
   'providers[].policies': words(backendPolicies),
   'llm.policies': words(`${listenerPolicies} guardrails localRateLimit remoteRateLimit`),
-  'llm.models[]': words(
-    'passthrough authorization transformation finalTransformation health backendTunnel guardrails promptCaching',
-  ),
+  'llm.models[]': words('passthrough transformation finalTransformation health backendTunnel guardrails promptCaching'),
   'llm.providers[].defaults': words('transformation health backendTunnel promptCaching'),
-  params: words(
-    'awsRegion vertexRegion vertexProject azureResourceName azureResourceType azureApiVersion azureProjectName',
-  ),
+  params: words('awsRegion vertexRegion vertexProject azureResourceName azureResourceType azureApiVersion azureProjectName'),
   routing: words('conditional'),
   config: words(
     'enableIpv6 dns database storage modelCatalog customFunctions session workerThreads backend localXdsPath hbone spiffe mcp namespace network gateway serviceAccount trustDomain additionalTrustDomains skipValidateTrustDomain clusterId caAddress caAuthToken xdsAddress xdsAuthToken',

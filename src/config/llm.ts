@@ -96,15 +96,19 @@ const modelField = z
     provider: modelProviderField,
     params: paramsField,
     ...settingsShape,
+    authorization: optionsOf('authorization')
+      .optional()
+      .describe('Who may use this model. Its rules may read `llm`; those of `llm.policies` count as well.'),
     matches: z
       .array(z.strictObject({ headers: headerMatchesField }))
       .default([])
       .describe('Further conditions: one of the entries must match. The next model of that name is asked otherwise.'),
   })
   .meta({ id: 'model' })
-  .transform(({ id, name, visibility, provider, params, matches, ...settings }, context) => {
+  .transform(({ id, name, visibility, provider, params, matches, authorization, ...settings }, context) => {
     if (settings.tls !== undefined && settings.backendTLS !== undefined) context.addIssue(twoTls);
-    return { id, name, visibility, provider, params, matches, policies: policiesOf(settings) };
+    const policies = { ...policiesOf(settings), ...(authorization === undefined ? {} : { authorization }) };
+    return { id, name, visibility, provider, params, matches, policies };
   });
 
 const providerField = z

@@ -99,6 +99,33 @@ describe('authorization', () => {
   });
 });
 
+describe('authorization of one model', () => {
+  test('holds for that model alone, also behind a virtual one', async () => {
+    const yaml = `
+llm:
+  port: 3000
+  models:
+    - name: open
+      provider: ollama
+      params: { baseUrl: "http://a:11434/v1" }
+    - name: closed
+      provider: ollama
+      params: { baseUrl: "http://a:11434/v1" }
+      authorization: { rules: ['request.headers["x-a"] == llm.requestModel'] }
+  virtualModels:
+    - name: either
+      routing: { failover: { targets: [{ model: closed, priority: 0 }] } }
+`;
+    const stage = stageOf(yaml, { a: json({ choices: [] }) });
+    const statusOf = async (model: string, as = '') =>
+      (await stage.read('/v1/chat/completions', { ...chat(model), headers: { 'x-a': as } })).status;
+    expect(await statusOf('open')).toBe(200);
+    expect(await statusOf('closed')).toBe(403);
+    expect(await statusOf('either')).toBe(403);
+    expect(await statusOf('closed', 'closed')).toBe(200);
+  });
+});
+
 describe('networkAuthorization', () => {
   const yaml = (rule: string) => `${boxes([host])}\nfrontendPolicies: { networkAuthorization: { rules: [ ${rule} ] } }`;
 
