@@ -15,6 +15,7 @@ import { seedPage } from './seed-page.ts';
 import { type Stage, useStage } from './stage.ts';
 import { streams } from './streams.ts';
 import { traffic } from './traffic.ts';
+import { translation } from './translation.ts';
 
 const subjects: readonly ((stage: Stage) => void)[] = [
   seedPage,
@@ -28,6 +29,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   bodies,
   http,
   sdks,
+  translation,
   config,
   log,
   drain,

@@ -3,10 +3,12 @@ import type { AiBackend, Backend, Target } from '../../src/backends/target.ts';
 import type { CompiledPlan } from '../../src/compile/compile.ts';
 import type { ListenerPlan, PlanSettings, RoutePlan } from '../../src/compile/plan.ts';
 import type { Protocol } from '../../src/exchange.ts';
+import { policyNamed } from '../../src/policies/index.ts';
+import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts';
 import { ollamaChat } from '../../src/protocols/ollama-chat.ts';
 import { openaiChat } from '../../src/protocols/openai-chat.ts';
 import { openaiEmbeddings } from '../../src/protocols/openai-embeddings.ts';
-import { policyNamed } from '../../src/policies/index.ts';
+import { openaiResponses } from '../../src/protocols/openai-responses.ts';
 import type { MatchRule } from '../../src/routes/rules.ts';
 import type { RouteEntry } from '../../src/routes/table.ts';
 
@@ -111,9 +113,30 @@ function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say):
   const asked = (name: string | undefined) => target.modelFor(name, isBox) ?? 'none';
   say(depth + 1, `model: none named ${asked(undefined)}, sample ${asked('sample')}`);
   const path = (protocol: Protocol | undefined, clientPath = protocol?.path ?? '') => {
-    const { path: found, query } = target.pathFor({ protocol, clientPath, matchedPrefix: '', query: '?q', isBox, isTranslated: false });
+    const { path: found, query } = target.pathFor({
+      protocol,
+      clientPath,
+      matchedPrefix: '',
+      query: '?q',
+      isBox,
+      isTranslated: false,
+    });
     return found + query;
   };
   const paths = [path(openaiChat), path(openaiEmbeddings), path(ollamaChat), path(undefined, '/v1/else')];
   say(depth + 1, `paths: ${paths.join(' ')}`);
+  if (!isBox) say(depth + 1, `spoken to: ${spokenTo(target)}`);
+}
+
+/** How calls of each kind are put to it. */
+function spokenTo(target: Target): string {
+  const ways = [openaiChat, anthropicMessages, openaiResponses, openaiEmbeddings].map((protocol) => {
+    try {
+      const translation = target.translationFor(protocol, false);
+      return translation === undefined ? protocol.name : `${protocol.name} as ${translation.upstream.name}`;
+    } catch {
+      return `no ${protocol.name}`;
+    }
+  });
+  return [...ways, ...(target.countsTokens ? ['counts tokens'] : [])].join(', ');
 }
