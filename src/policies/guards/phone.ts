@@ -11,8 +11,11 @@ const countries = ['US', 'GB', 'DE', 'IL', 'IN', 'BR'] as const;
 
 const candidate = /(?<![0-9])[+()]?[0-9][0-9\s().-]{6,30}/g;
 
-/** The same for RE2, whose blanks are fewer; without what stands before it, so it takes more. */
-export const phoneProgramPattern = '[+()]?[0-9][0-9\\s\\x0b\\x{feff}\\p{Z}().\\-]{6,30}';
+/**
+ * For RE2, what a stream waits for: the whole run of digits and what stands between them. Where one candidate ends decides where
+ * the next begins, so a run is judged as one.
+ */
+export const phoneProgramPattern = '[+()]?[0-9][0-9\\s\\x0b\\x{feff}\\p{Z}().\\-]*';
 
 /** Looking one up costs some 50 µs. A text with more that look like one is a table of numbers, or meant to cost time. */
 const maxLookups = 2_000;

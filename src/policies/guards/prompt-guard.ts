@@ -2,6 +2,7 @@
 import type { Attempt } from '../../exchange.ts';
 import type { PolicyScope } from '../policy.ts';
 import { createAnswerGuards } from './answer-guards.ts';
+import { builtinNames } from './builtins.ts';
 import { maxHeldCharacters } from './lane.ts';
 import type { PromptGuardOptions } from './options.ts';
 import type { RegexGuard } from './regex-guard.ts';
@@ -35,8 +36,9 @@ function warnOfStreams(guardsStreams: boolean, guards: readonly RegexGuard[], sc
     return;
   }
   const rules = guards.flatMap((guard) => guard.rules);
-  // No address is near as long, whatever the recogniser would take for one.
-  const isLong = rules.filter((rule) => rule.name !== 'email' && rule.program.maxLength > maxHeldCharacters);
+  // No address and no number is near as long, whatever a builtin would take for one.
+  const isBuiltin = (name: string) => builtinNames.some((builtin) => builtin === name);
+  const isLong = rules.filter((rule) => !isBuiltin(rule.name) && rule.program.maxLength > maxHeldCharacters);
   for (const { name } of isLong) {
     scope.warn(
       `promptGuard: the pattern ${name.slice(0, 80)} can match more than ${maxHeldCharacters} characters; of streams no more than that is held back, and a longer match may leave unseen. Bound it, as in {1,200}`,
