@@ -20,16 +20,20 @@ const patternField = z
   })
   .meta({ title: 'pattern' });
 
+/** One object and not a choice of two: the error of a pattern would be lost in the choice. */
 const ruleField = z
-  .union(
-    [
-      z.strictObject({ builtin: z.enum(builtinNames).describe(`One of ${builtinNames.join(', ')}.`) }),
-      z.strictObject({
-        pattern: patternField.describe('A regular expression, found anywhere in a text. `(?i)` at its start ignores case.'),
-      }),
-    ],
-    { error: `expected {builtin: ${builtinNames.join(' | ')}} or {pattern: "…"}` },
-  )
+  .strictObject({
+    builtin: z
+      .enum(builtinNames)
+      .optional()
+      .describe(`A builtin recogniser: ${builtinNames.join(', ')}.`),
+    pattern: patternField
+      .optional()
+      .describe('A regular expression, found anywhere in a text. `(?i)` at its start ignores case.'),
+  })
+  .superRefine(({ builtin, pattern }, context) => {
+    if ((builtin === undefined) === (pattern === undefined)) context.addIssue('expected exactly one of: builtin, pattern');
+  })
   .meta({ title: 'rule' });
 
 const regexField = z.strictObject({

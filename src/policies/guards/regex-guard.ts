@@ -14,7 +14,7 @@ export interface RegexGuard {
 }
 
 export function createRegexGuard({ action, rules: given }: RegexOptions, rejection: RejectionOptions | undefined): RegexGuard {
-  const rules = given.map((rule) => ('builtin' in rule ? builtinRule(rule.builtin) : patternRule(rule.pattern)));
+  const rules = given.map((rule) => (rule.builtin === undefined ? patternRule(rule.pattern ?? '') : builtinRule(rule.builtin)));
   const reject = rejectionOf(rejection);
   return {
     rules,
