@@ -96,7 +96,7 @@ function responderOf(options: DirectResponseOptions, { warn, runtime }: PolicySc
       const value = expression.textOf(exchange);
       if (value !== undefined && isHeaderValue(value)) made.set(name, value);
     }
-    const bytes = exchange.method === 'HEAD' || bodyless.has(status) ? undefined : bodyOf?.(exchange);
+    const bytes = bodyless.has(status) ? undefined : bodyOf?.(exchange);
     const isStreamed = bytes !== undefined && runtime === 'bun' && !made.has('content-type');
     const body = isStreamed ? untypedStream(bytes) : ((bytes ?? null) as Uint8Array<ArrayBuffer> | null);
     return new Response(body, { status, headers: made });

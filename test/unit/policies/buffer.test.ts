@@ -64,6 +64,26 @@ describe('buffer.request', () => {
     }
   });
 
+  it.each([
+    ['stops at the limit', {}, 4],
+    ['failOpen goes on to the limit for request bodies', { failureMode: 'failOpen' }, undefined],
+  ])('%s where nobody told the length', async (_, more, limit) => {
+    const middleware = middlewareOf({ request: { maxBytes: 4, ...more } });
+    if (middleware === undefined) throw new Error('no middleware');
+    const limits: unknown[] = [];
+    const watch: typeof middleware = (c, next) => {
+      const { bodies } = c.env;
+      const read = (exchange: Exchange, maxBytes?: number) => {
+        limits.push(maxBytes);
+        return bodies.read(exchange);
+      };
+      Object.assign(c.env, { bodies: { ...bodies, read } });
+      return next() as Promise<undefined>;
+    };
+    await ask([watch, middleware], { body: '12' });
+    expect(limits).toEqual([limit]);
+  });
+
   it('judges a body that a policy before it has read or made', async () => {
     const middleware = middlewareOf({ request: { maxBytes: 4 } });
     if (middleware === undefined) throw new Error('no middleware');
