@@ -56,7 +56,7 @@ export function withConditions<Options>(
     about,
     places,
     example,
-    options: z.union([policy.options, conditionsField(entryOf(conditionShape))]),
+    options: eitherField(policy.options, conditionsField(entryOf(conditionShape))),
     ...(onRequest === undefined ? {} : { onRequest: requestFactory(onRequest) }),
     ...(onAttempt === undefined ? {} : { onAttempt: attemptFactory(onAttempt) }),
     ...(onBackendAttempt === undefined ? {} : { onBackendAttempt: attemptFactory(onBackendAttempt) }),
@@ -68,6 +68,29 @@ export function withConditions<Options>(
       : { refuses: (given, runtime) => plainsOf(given).flatMap((options) => refuses(options, runtime) ?? [])[0] }),
     ...(inherits === undefined ? {} : { inherits: inheritedBy(inherits) }),
   };
+}
+
+const initUnion = z.ZodUnion.init as (inst: z.ZodUnion, def: z.core.$ZodUnionDef) => void;
+
+/**
+ * One form or the other, told apart by the key `conditional`. A plain union would be content with a plain form that has an
+ * unknown key where it is the conditional one that has a mistake inside.
+ */
+const EitherForm = z.core.$constructor<z.ZodUnion, z.core.$ZodUnionDef>('EitherForm', (inst, def) => {
+  initUnion(inst, def);
+  const [plain, conditional] = def.options;
+  inst._zod.parse = (payload, context) => {
+    const { value } = payload;
+    const isOther = typeof value === 'object' && value !== null && 'conditional' in value;
+    return ((isOther ? conditional : plain) ?? inst)._zod.run(payload as never, context) as never;
+  };
+});
+
+function eitherField<Options>(
+  plain: z.ZodType<Options>,
+  conditional: z.ZodType<Conditions<Options>>,
+): z.ZodType<MaybeConditional<Options>> {
+  return new EitherForm({ type: 'union', options: [plain, conditional] }) as unknown as z.ZodType<MaybeConditional<Options>>;
 }
 
 function conditionsField<Options>(entry: z.ZodType<ConditionalEntry<Options>>) {

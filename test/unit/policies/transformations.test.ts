@@ -281,3 +281,12 @@ describe('options', () => {
     expect(warnings).toEqual([expect.stringContaining('request.set["x-m"]: "llm" is not there before')]);
   });
 });
+
+describe('mistakes in a condition', () => {
+  it('are told where they are, although the plain form could have any of its keys left out', () => {
+    const { error } = transformations.options.safeParse({ conditional: [{ condition: '1 +', request: {} }] });
+    expect(error?.issues.map(({ path, message }) => [path.join('.'), message])).toEqual([
+      ['conditional.0.condition', 'column 4: Unexpected token: EOF'],
+    ]);
+  });
+});
