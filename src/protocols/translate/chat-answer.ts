@@ -3,6 +3,7 @@ import { parse } from 'lossless-json';
 import { parseValue } from '../../json/parse.ts';
 import { type JsonRecord, recordOf, textOf } from '../answer-text.ts';
 import type { AnswerEnd, AnswerHead, FilledPart } from './answer-parts.ts';
+import { idCarrying } from './call-id.ts';
 import { argumentsIn, countsIn, reasonOf, saidIn, stopSequenceIn } from './chat-reading.ts';
 import { freshId, nowInSeconds } from './identity.ts';
 
@@ -47,11 +48,15 @@ function firstChoice(answer: JsonRecord | undefined): JsonRecord | undefined {
 interface SeenCall {
   readonly id: string | undefined;
   readonly called: JsonRecord | undefined;
+  readonly extra: unknown;
 }
 
 function callsIn(message: JsonRecord): readonly SeenCall[] {
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [];
-  return calls.map((one) => ({ id: textOf(recordOf(one)?.id), called: recordOf(recordOf(one)?.function) }));
+  return calls.map((one) => {
+    const call = recordOf(one);
+    return { id: textOf(call?.id), called: recordOf(call?.function), extra: call?.extra_content };
+  });
 }
 
 function partsOf(message: JsonRecord, calls: readonly SeenCall[]): FilledPart[] {
@@ -60,9 +65,9 @@ function partsOf(message: JsonRecord, calls: readonly SeenCall[]): FilledPart[] 
   if (thinking !== undefined) parts.push({ part: { kind: 'thinking', name: thinking.name }, text: thinking.text });
   if (text !== '') parts.push({ part: { kind: 'text' }, text });
   if (refusal !== '') parts.push({ part: { kind: 'refusal' }, text: refusal });
-  for (const { id, called } of calls) {
+  for (const { id, called, extra } of calls) {
     if (called === undefined) continue;
-    const part = { kind: 'tool' as const, id: id ?? `call_${freshId()}`, name: textOf(called.name) ?? '' };
+    const part = { kind: 'tool' as const, id: idCarrying(id ?? `call_${freshId()}`, extra), name: textOf(called.name) ?? '' };
     parts.push({ part, text: argumentsIn(called) });
   }
   return parts;

@@ -2,6 +2,7 @@
 import { parseValue } from '../../json/parse.ts';
 import { countOf, type JsonRecord, recordOf, textOf } from '../answer-text.ts';
 import type { AnswerWriter, TokenCounts, UpstreamError } from './answer-parts.ts';
+import { idCarrying } from './call-id.ts';
 import { headOf } from './chat-answer.ts';
 import { argumentsIn, countsIn, reasonOf, saidIn, stopSequenceIn } from './chat-reading.ts';
 import { errorIn, ownError } from './errors.ts';
@@ -91,7 +92,8 @@ class ChatStream implements EventTranslation {
     let call = this.#calls.get(index);
     if (call === undefined) {
       const id = textOf(given.id);
-      const part = { kind: 'tool' as const, id: id ?? `call_${freshId()}`, name: textOf(called?.name) ?? '' };
+      const told = idCarrying(id ?? `call_${freshId()}`, given.extra_content);
+      const part = { kind: 'tool' as const, id: told, name: textOf(called?.name) ?? '' };
       call = { id, queued: this.#parts.add(part) };
       this.#calls.set(index, call);
     }

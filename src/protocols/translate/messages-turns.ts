@@ -1,5 +1,6 @@
 /** The conversation of a Messages request as chat messages. */
 import type { ObjectText } from '../../json/object-text.ts';
+import { carriedBy } from './call-id.ts';
 import { argumentsText } from './exact-json.ts';
 import type { Losses } from './losses.ts';
 import { contentOf, invalid, objectsIn, objectUnder, stringIn } from './reading.ts';
@@ -45,7 +46,7 @@ function userMessages(content: string | readonly ObjectText[], losses: Losses): 
       continue;
     }
     const { text, images } = toolResultOf(block, losses);
-    results.push({ role: 'tool', tool_call_id: stringIn(block, 'tool_use_id') ?? '', content: text });
+    results.push({ role: 'tool', tool_call_id: carriedBy(stringIn(block, 'tool_use_id') ?? '').id, content: text });
     parts.push(...images);
   }
   return parts.length === 0 && results.length > 0 ? results : [...results, { role: 'user', content: joinedParts(parts) }];
@@ -134,5 +135,6 @@ function assistantMessage(content: string | readonly ObjectText[], losses: Losse
 
 function callOf(block: ObjectText): object {
   const called = { name: stringIn(block, 'name') ?? '', arguments: argumentsText(block.textOf('input')) };
-  return { id: stringIn(block, 'id') ?? '', type: 'function', function: called };
+  const { id, extra } = carriedBy(stringIn(block, 'id') ?? '');
+  return { id, type: 'function', function: called, extra_content: extra };
 }

@@ -1,5 +1,6 @@
 /** The conversation of a Responses request as chat messages. */
 import type { ObjectText } from '../../json/object-text.ts';
+import { carriedBy } from './call-id.ts';
 import type { Losses } from './losses.ts';
 import { contentOf, invalid, objectsIn, objectUnder, stringIn } from './reading.ts';
 import { nameInMark } from './reasoning-mark.ts';
@@ -114,7 +115,8 @@ class Turns implements Conversation {
     const turn = this.#turn();
     turn.tool_calls ??= [];
     const called = { name: stringIn(item, 'name') ?? '', arguments: text };
-    turn.tool_calls.push({ id: stringIn(item, 'call_id') ?? '', type: 'function', function: called });
+    const { id, extra } = carriedBy(stringIn(item, 'call_id') ?? '');
+    turn.tool_calls.push({ id, type: 'function', function: called, extra_content: extra });
   }
 
   /** Messages of tools are text in chat completions: their images are said to be the user's, once all results are there. */
@@ -125,7 +127,7 @@ class Turns implements Conversation {
     const texts = parts.flatMap(({ type, text }) => (type === 'text' ? [text as string] : []));
     const others = parts.filter(({ type }) => type !== 'text');
     if (others.length > 0) texts.push(others.length === 1 ? '(an image: see below)' : `(${others.length} images: see below)`);
-    const message = { role: 'tool', tool_call_id: stringIn(item, 'call_id') ?? '', content: texts.join('\n\n') };
+    const message = { role: 'tool', tool_call_id: carriedBy(stringIn(item, 'call_id') ?? '').id, content: texts.join('\n\n') };
     const shown = this.#shown !== undefined && this.messages.at(-1) === this.#shown ? this.#shown : undefined;
     this.messages.splice(shown === undefined ? this.messages.length : -1, 0, message);
     if (others.length === 0) return;
