@@ -4,6 +4,7 @@ import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
+import { completionReaderOf, readAlong } from './completion.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
 import { settle, tapFor, watchAnswer } from './watch.ts';
@@ -33,13 +34,15 @@ export function relayAnswer(
   exchange.isRelayed = true;
   const watch = watchAnswer(candidate.target.upstream, answered, tools);
   let hasEnded = false;
-  const tap = tapFor(exchange, call, headersOnly ? undefined : attempt.protocol, headers, watch, (report) => {
+  const watching = tapFor(exchange, call, headersOnly ? undefined : attempt.protocol, headers, watch, (report) => {
     hasEnded = true;
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
     settle(exchange, report, watch.death);
     tools.exchanges.end(exchange);
   });
+  const reader = headersOnly ? undefined : completionReaderOf(exchange, headers);
+  const tap = reader === undefined ? watching : readAlong(watching, reader);
   // The tap would wait for ever for an answer that never began; the exchange ends with the error instead.
   const giveUp = (cause: unknown): never => {
     if (!hasEnded) {

@@ -7,6 +7,7 @@ import { type Answered, ClientGone } from '../backends/send.ts';
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Attempt, Call, Exchange, Outcome, RewrittenAnswer, StreamRewrite } from '../exchange.ts';
 import type { TapReport } from '../streams/tap.ts';
+import { completionReaderOf, readBehind } from './completion.ts';
 import { plainBytes } from './plain-bytes.ts';
 import { rewrittenStream } from './rewritten-stream.ts';
 import type { AnswerTools } from './tools.ts';
@@ -63,10 +64,11 @@ function relayStream(
   if (rewrites.length > 0) headers.delete('content-length');
   const type = rewrites.findLast(({ contentType }) => contentType !== undefined)?.contentType;
   if (type !== undefined) headers.set('content-type', type);
+  const reader = completionReaderOf(exchange, headers);
   const body = rewrittenStream({
     source,
     tap,
-    rewrites,
+    rewrites: reader === undefined ? rewrites : [...rewrites, readBehind(reader)],
     runtime: tools.platform.runtime,
     clock: exchange.clock,
     onGivenUp() {
@@ -133,7 +135,9 @@ async function relayWhole(
   if (report?.how === 'broken') throw exchange.error ?? new GatewayError('broken_stream', 'the answer is not whole');
   chunks.push(decoder.decode());
   try {
-    return respond(await rewriteWhole(chunks.join(''), status, attempt), headers);
+    const answer = await rewriteWhole(chunks.join(''), status, attempt);
+    noteWhole(exchange, answer.text, headers);
+    return respond(answer, headers);
   } catch (thrown) {
     // What became of the exchange is decided by the error from here on.
     exchange.outcome = undefined;
@@ -149,6 +153,12 @@ async function rewriteWhole(text: string, status: number, { rewrites = [] }: Att
     answer = { ...answer, ...rewritten, headers: { ...answer.headers, ...rewritten.headers } };
   }
   return answer;
+}
+
+function noteWhole(exchange: Exchange, text: string, headers: Headers): void {
+  const reader = completionReaderOf(exchange, headers);
+  reader?.take(new TextEncoder().encode(text));
+  reader?.end();
 }
 
 /** These speak of the bytes that the upstream sent. */

@@ -14,6 +14,7 @@ import { sdks } from './sdks.ts';
 import { seedPage } from './seed-page.ts';
 import { type Stage, useStage } from './stage.ts';
 import { streams } from './streams.ts';
+import { telemetry } from './telemetry.ts';
 import { traffic } from './traffic.ts';
 import { translation } from './translation.ts';
 
@@ -32,6 +33,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   translation,
   config,
   log,
+  telemetry,
   drain,
 ];
 

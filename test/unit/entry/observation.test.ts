@@ -188,3 +188,67 @@ test('labels: the place in the plan, durations, bytes, and what the configuratio
   expect(samples.get(`agentgateway_gen_ai_server_request_duration_count{${model},agent="unknown"}`)).toBe(1);
   expect([...samples.keys()].filter((sample) => /response_bytes|retries_total/.test(sample))).toEqual([]);
 });
+
+describe('what the model said, where a field asks for it', () => {
+  const asking = `frontendPolicies: {accessLog: {add: {said: 'llm.completion[0]', asked: 'llm.prompt[0].content'}}}`;
+
+  test.each([
+    'chat-stream',
+    'chat-nostream',
+    'generate-stream',
+    'generate-nostream',
+    'v1-chat-stream-usage',
+    'v1-chat-nostream',
+    'v1-completions',
+    'v1-completions-stream-usage',
+    'v1-responses',
+    'v1-responses-stream',
+    'anthropic-messages',
+    'anthropic-messages-stream',
+  ])('%s', async (name) => {
+    const { path, body, answer } = answerOf(name);
+    const stage = createStage(yaml(`config: {logging: {format: json}}\n${asking}`), { script: () => answer });
+    await stage.read(path, { body });
+    const { said, asked } = JSON.parse(stage.lines[0] ?? '{}');
+    // This one was recorded with a limit of 6 tokens.
+    expect(said).toBe(
+      name === 'v1-completions-stream-usage' ? 'was very clever. He was' : 'was very clever. He was very clever. He was very',
+    );
+    expect(asked).toEqual(expect.stringMatching(/./));
+  });
+
+  test('without one nothing is kept', async () => {
+    const { path, body, answer } = answerOf('chat-nostream');
+    const stage = createStage(yaml(), { script: () => answer });
+    await stage.read(path, { body });
+    expect(stage.told[0]?.exchange.completion).toBeUndefined();
+    expect(stage.lines[0]).not.toContain('was very clever');
+  });
+
+  test('64 KiB of it', async () => {
+    const chunk = `data: ${JSON.stringify({ model: 'm', choices: [{ index: 0, delta: { content: 'x'.repeat(10_000) } }] })}\n\n`;
+    const script = () => ({
+      headers: { 'content-type': 'text/event-stream' },
+      body: [...Array(9).fill(chunk), 'data: [DONE]\n\n'],
+    });
+    const stage = createStage(yaml(asking), { script });
+    await stage.read('/v1/chat/completions', { body: { model: 'm', messages: [], stream: true } });
+    expect(stage.told[0]?.exchange.completion).toBe('x'.repeat(65_536));
+  });
+
+  test('what a guard has masked is masked in the log', async () => {
+    const guard = `policies: {ai: {promptGuard: {response: [{regex: {action: mask, rules: [{pattern: "SECRET-[0-9]+"}]}}]}}}`;
+    const text = yaml(`config: {logging: {format: json}}\n${asking}`).replace(
+      '    - name: chat\n',
+      `    - name: chat\n      ${guard}\n`,
+    );
+    const body = JSON.stringify({
+      model: 'm',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'it is SECRET-42.' } }],
+    });
+    const stage = createStage(text, { script: () => ({ headers: { 'content-type': 'application/json' }, body }) });
+    await stage.read('/v1/chat/completions', { body: { model: 'm', messages: [{ role: 'user', content: 'hi' }] } });
+    expect(stage.lines[0]).not.toContain('SECRET-42');
+    expect(JSON.parse(stage.lines[0] ?? '{}').said).toMatch(/^it is /);
+  });
+});
