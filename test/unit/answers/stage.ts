@@ -25,6 +25,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Several: one chunk each. */
   readonly body?: string | readonly string[];
+  /** Instead of `body`, where it is no text. */
+  readonly bytes?: Uint8Array;
   /** clean: the connection closes in order. broken: it breaks off. silent: nothing more comes. Default: clean. */
   readonly ends?: 'clean' | 'broken' | 'silent';
 }
@@ -40,6 +42,8 @@ export interface Sent {
   readonly text: string | undefined;
   isAborted: boolean;
   isCancelled: boolean;
+  /** Of a body that was read as a stream. */
+  chunksTaken: number;
 }
 
 export interface Told {
@@ -94,12 +98,17 @@ export interface StageOptions {
   readonly hasBackground?: boolean;
   readonly random?: () => number;
   readonly script?: Script;
+  readonly allowAnonymous?: boolean;
+  readonly allowedHosts?: readonly string[];
+  readonly readFile?: (path: string) => string;
+  /** What the wall clock says at first. */
+  readonly wallTimeMs?: number;
 }
 
 const bufferedBytes = 1024 * 1024;
 
-export function planOf(yaml: string, { env = {}, ...options }: PlanOptions = {}): CompiledPlan {
-  const loaded = loadConfig(yaml, { name: 'test.yaml', env: (name) => env[name] });
+export function planOf(yaml: string, { env = {}, readFile, ...options }: PlanOptions = {}): CompiledPlan {
+  const loaded = loadConfig(yaml, { name: 'test.yaml', env: (name) => env[name], ...(readFile && { readFile }) });
   if (!loaded.ok) throw new Error(loaded.errors.map(({ path, message }) => `${path}: ${message}`).join('\n'));
   return compileLoaded(loaded.config, options);
 }
@@ -115,14 +124,16 @@ export function compileLoaded(
     refuses = () => undefined,
     clock = createFakeClock(),
     send,
+    allowAnonymous = false,
+    allowedHosts = [],
   }: PlanOptions = {},
 ): CompiledPlan {
   return compilePlan(config, {
     platform: { runtime, refuses, clock },
     apiKey,
     adminToken,
-    allowAnonymous: false,
-    allowedHosts: [],
+    allowAnonymous,
+    allowedHosts,
     originPatterns: [],
     random,
     state: createMemoryState(),
@@ -130,7 +141,7 @@ export function compileLoaded(
   });
 }
 
-export interface PlanOptions extends Pick<StageOptions, 'env' | 'random'> {
+export interface PlanOptions extends Pick<StageOptions, 'env' | 'random' | 'allowAnonymous' | 'allowedHosts' | 'readFile'> {
   readonly apiKey?: string | undefined;
   readonly adminToken?: string | undefined;
   readonly runtime?: Platform['runtime'];
@@ -141,7 +152,7 @@ export interface PlanOptions extends Pick<StageOptions, 'env' | 'random'> {
 
 export function createStage(yaml: string, options: StageOptions = {}): Stage {
   const { random = () => 0 } = options;
-  const clock = createFakeClock();
+  const clock = createFakeClock(options.wallTimeMs === undefined ? {} : { wallTimeMs: options.wallTimeMs });
   const world = createWorld(clock, options);
   const sideCalls = createSideCalls({ clock, send: (request) => world.platform.send(request) });
   const plan = planOf(yaml, { ...options, clock, send: (request) => world.platform.send(request) });
@@ -241,6 +252,7 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
           text: await textOf(request.body),
           isAborted: false,
           isCancelled: false,
+          chunksTaken: 0,
         };
         world.sent.push(sent);
         request.signal.addEventListener('abort', () => {
@@ -298,13 +310,15 @@ function chunksOf({ body = '' }: Answer): readonly string[] {
 
 /** The body itself, for whoever reads it as a stream. */
 function streamOf(answer: Answer, sent: Sent): ReadableStream<Uint8Array> {
-  const chunks = chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk));
+  const chunks = answer.bytes === undefined ? chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk)) : [answer.bytes];
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const chunk = chunks.shift();
-        if (chunk !== undefined) controller.enqueue(chunk);
-        else if (answer.ends === 'broken') controller.error(new Error('broken'));
+        if (chunk !== undefined) {
+          sent.chunksTaken++;
+          controller.enqueue(chunk);
+        } else if (answer.ends === 'broken') controller.error(new Error('broken'));
         else if (answer.ends === 'silent') await abortOf(sent.request.signal);
         else controller.close();
       },
