@@ -4,6 +4,7 @@ import { auth } from './auth.ts';
 import { bodies } from './bodies.ts';
 import { config } from './config.ts';
 import { drain } from './drain.ts';
+import { expressions } from './expressions.ts';
 import { failover } from './failover.ts';
 import { http } from './http.ts';
 import { lists } from './lists.ts';
@@ -26,6 +27,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   failover,
   safety,
   auth,
+  expressions,
   traffic,
   bodies,
   http,
