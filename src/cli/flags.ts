@@ -12,6 +12,13 @@ export interface Flags {
   readonly allowAnonymous: boolean;
   readonly noDemo: boolean;
   readonly validateOnly: boolean;
+  /** Beside the errors and warnings, what agentgateway would say. */
+  readonly portable: boolean;
+  /** What `--validate-only` says, as one JSON document. */
+  readonly json: boolean;
+  /** Boxes are asked for the models that the configuration names. */
+  readonly probe: boolean;
+  readonly ignoreUnsupported: boolean;
   readonly version: boolean;
   readonly help: boolean;
 }
@@ -20,7 +27,11 @@ export interface Flags {
 const known = {
   file: { type: 'string', short: 'f', value: 'FILE', about: 'read the configuration from FILE; `-` is standard input' },
   config: { type: 'string', short: 'c', value: "'YAML'", about: 'the configuration itself' },
-  'validate-only': { type: 'boolean', about: 'say what is wrong with the configuration, and end' },
+  'validate-only': { type: 'boolean', about: 'say what is wrong with the configuration and what would be served, and end' },
+  json: { type: 'boolean', about: 'with --validate-only: as JSON' },
+  portable: { type: 'boolean', about: 'with --validate-only: say what agentgateway itself would refuse' },
+  probe: { type: 'boolean', about: 'with --validate-only: ask the boxes for the models that are named' },
+  'ignore-unsupported': { type: 'boolean', about: 'leave out what Corral has not got; what it might have locked answers 503' },
   host: { type: 'string', value: 'ADDRESS', about: 'listen here; 0.0.0.0 is every interface' },
   port: { type: 'string', value: 'PORT', about: "instead of the first bind's port; 0 is any free one" },
   'allow-anonymous': { type: 'boolean', about: 'serve other machines on routes without a key, too' },
@@ -56,6 +67,10 @@ export function flagsOf(args: readonly string[]): FlagsResult {
       allowAnonymous: values['allow-anonymous'] ?? false,
       noDemo: values['no-demo'] ?? false,
       validateOnly: values['validate-only'] ?? false,
+      portable: values.portable ?? false,
+      json: values.json ?? false,
+      probe: values.probe ?? false,
+      ignoreUnsupported: values['ignore-unsupported'] ?? false,
       version: values.version ?? false,
       help: values.help ?? false,
     },

@@ -29,6 +29,7 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
         port: portOf(flags.port, '--port') ?? portOf(filled(env('CORRAL_PORT')), 'CORRAL_PORT'),
         allowAnonymous: flags.allowAnonymous || environment.allowAnonymous,
         allowedHosts: flags.allowHosts,
+        ignoreUnsupported: flags.ignoreUnsupported || environment.ignoreUnsupported === true,
         // Only where nothing was said: whoever wrote a configuration has boxes, and wants no invented model beside theirs.
         hasDemo: !flags.noDemo && config.name === bundledName,
         readFile: saidPlainly(files.readFile),

@@ -2,6 +2,7 @@
  * Routes that match the same requests and end in `ai` backends are one: the request's model chooses among them (design
  * decision 2). Only where that opens nothing: whoever names a model must not get round a lock, a limit or a guard by it.
  */
+import { refusedIn } from '../config/refused.ts';
 import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { StringMatch } from '../fields/string-match.ts';
 import type { BackendScope } from './ai-backend.ts';
@@ -64,6 +65,8 @@ function conditionsOf({ config }: Placed, scope: Scope): ReadonlyMap<string, str
   const conditions = new Map(
     Object.entries(requestPoliciesOf(config.policies)).map(([name, options]) => [name, comparedText(options)]),
   );
+  const refused = refusedIn(config.policies);
+  if (refused.length > 0) conditions.set('left out', refused.join());
   const guard = guardIn(config.policies);
   if (guard !== undefined) conditions.set('ai.promptGuard', comparedText(guard));
   // Each backend has the same ones, or the model would choose which of them hold.
@@ -100,7 +103,7 @@ function backendLocks({ target, policies }: RouteConfig['backends'][number], sco
     ...providers.map((provider) => provider.policies),
   ];
   return places.flatMap((options) =>
-    [options.authorization, options.extAuthz, guardIn(options)].filter((one) => one !== undefined),
+    [options.authorization, options.extAuthz, guardIn(options), ...refusedIn(options)].filter((one) => one !== undefined),
   );
 }
 

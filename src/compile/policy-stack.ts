@@ -1,6 +1,8 @@
 /** The policies of one place, or of several on the way to a backend, turned into what runs. */
 import type { MiddlewareHandler } from 'hono';
+import { refusedIn } from '../config/refused.ts';
 import type { PolicyOptions } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
 import type { AnswerEdit, AttemptEdit, GatewayEnv } from '../exchange.ts';
 import type { ServerRef } from '../fields/server-ref.ts';
 import type { SideServer } from '../http/side-calls.ts';
@@ -50,7 +52,7 @@ export function middlewaresOf(
   layers: readonly PolicyLayer[],
   surroundings: PolicySurroundings,
 ): readonly MiddlewareHandler<GatewayEnv>[] {
-  return policies.flatMap((policy) => {
+  const made = policies.flatMap((policy) => {
     const { onRequest } = policy;
     if (onRequest === undefined) return [];
     return placedIn(policy, layers).flatMap(({ options, layer }) => {
@@ -58,6 +60,21 @@ export function middlewaresOf(
       return middleware === undefined ? [] : [named(policy.name, middleware)];
     });
   });
+  return [...refusalOf(layers).map((refuse) => named('refused', async () => refuse())), ...made];
+}
+
+/** Where a policy was left out (`--ignore-unsupported`), nobody is let through. */
+function refusalOf(layers: readonly PolicyLayer[]): readonly (() => never)[] {
+  const missing = [...new Set(layers.flatMap(({ options }) => refusedIn(options)))];
+  if (missing.length === 0) return [];
+  return [
+    () => {
+      throw new GatewayError(
+        'policy_refused',
+        `Corral has no ${missing.join(', ')}, which the configuration asks for here; without it nobody is let through`,
+      );
+    },
+  ];
 }
 
 /** The policy's name on what it made: for stack traces, and for whoever shows a plan. */
@@ -72,10 +89,12 @@ export function isProtectedBy(layers: readonly PolicyLayer[]): boolean {
 
 /** The edits of each try, in THE order. */
 export function attemptEditsOf(layers: readonly PolicyLayer[], surroundings: PolicySurroundings): readonly AttemptEdit[] {
-  return policies.flatMap((policy) => [
+  const refusal = refusalOf(layers.filter(isBackend)).map((refuse) => named('refused', () => refuse()));
+  const made = policies.flatMap((policy) => [
     ...editsFrom(policy, policy.onAttempt, layers, surroundings),
     ...editsFrom(policy, policy.onBackendAttempt, layers.filter(isBackend), surroundings),
   ]);
+  return [...refusal, ...made];
 }
 
 function editsFrom(

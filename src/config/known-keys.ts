@@ -22,6 +22,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   provider: words('vertex bedrock azure copilot'),
   'provider.openAI': words('moderation'),
   'listeners[].policies': words(listenerPolicies),
+  'policies[].policy': words(routePolicies),
   'routes[].policies': words(routePolicies),
   'backends[].policies': words(backendPolicies),
   'ai.policies': words(backendPolicies),

@@ -3,6 +3,7 @@ import { readingWith } from '../fields/files.ts';
 import { checkWhole } from './checks.ts';
 import { type Diagnostic, excerptOf, type Position, stepsOf, type YamlPath, yamlPathOf } from './diagnostic.ts';
 import { type ConfigDocument, openDocument } from './document.ts';
+import { type LeftOut, leaveOut, markLeftOut, maxRounds } from './ignore-unsupported.ts';
 import { type Finding, findingsOf, wordsOf } from './messages.ts';
 import { type Config, configSchema } from './schema.ts';
 
@@ -16,6 +17,8 @@ export interface LoadSource {
   env(name: string): string | undefined;
   /** Reads files that the configuration names. Left out where there are none (Workers): naming one is an error then. */
   readFile?(path: string): string;
+  /** What Corral has not got is left out with a warning instead of refused; its place answers 503 where it may have been a lock. */
+  readonly ignoreUnsupported?: boolean;
 }
 
 export type LoadResult =
@@ -81,7 +84,10 @@ function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): 
     const offset = document.offsetOf(path, about);
     sheet.add(severity, document.positionAt(offset), offset, yamlPathOf(path), message);
   };
-  const { config, findings, checked } = readingWith(fileReaderOf(source), () => parse(document, value));
+  const { config, findings, checked, leftOut } = readingWith(fileReaderOf(source), () =>
+    parse(document, value, source.ignoreUnsupported === true),
+  );
+  for (const { path, message } of leftOut) report('warning', path, message, 'key');
   // What a missing variable left empty is no second mistake.
   const reported = new Set(document.problems.map(({ path }) => path));
   for (const { path, message, about } of findings) if (!reported.has(yamlPathOf(path))) report('error', path, message, about);
@@ -99,15 +105,31 @@ interface Parsed {
   readonly findings: readonly Finding[];
   /** The values that were judged in the end. */
   readonly checked: unknown;
+  readonly leftOut: readonly LeftOut[];
 }
 
-function parse(document: ConfigDocument, value: unknown): Parsed {
-  const first = configSchema.safeParse(value, { error: wordsOf });
-  if (first.success) return { config: first.data, findings: [], checked: value };
-  const findings = findingsOf(configSchema, first.error.issues, (path) => valueAt(value, path));
-  // `key: $KEY` is a number to YAML when the key happens to have digits only; where a text is wanted it is that text.
-  const changed = findings.filter(({ wantsText, path }) => wantsText === true && document.asText(path));
-  return changed.length === 0 ? { config: undefined, findings, checked: value } : parse(document, document.reread());
+function parse(document: ConfigDocument, value: unknown, ignoresUnsupported: boolean): Parsed {
+  const leftOut: LeftOut[] = [];
+  let checked = value;
+  for (let round = 0; ; round++) {
+    const result = configSchema.safeParse(checked, { error: wordsOf });
+    if (result.success) {
+      markLeftOut(result.data, leftOut);
+      return { config: result.data, findings: [], checked, leftOut };
+    }
+    const findings = findingsOf(configSchema, result.error.issues, (path) => valueAt(checked, path));
+    // `key: $KEY` is a number to YAML when the key happens to have digits only; where a text is wanted it is that text.
+    const changed = findings.filter(({ wantsText, path }) => wantsText === true && document.asText(path));
+    if (changed.length > 0) {
+      checked = document.reread();
+      // What was left out is there again, and is found again.
+      leftOut.length = 0;
+      continue;
+    }
+    const more = ignoresUnsupported && round < maxRounds ? leaveOut(checked, findings) : [];
+    if (more.length === 0) return { config: undefined, findings, checked, leftOut };
+    leftOut.push(...more);
+  }
 }
 
 function valueAt(value: unknown, path: YamlPath): unknown {

@@ -4,6 +4,7 @@ import { baseUrlField } from '../fields/base-url.ts';
 import { byteSizeField } from '../fields/byte-size.ts';
 import { durationField } from '../fields/duration.ts';
 import { hostPortOf } from '../fields/host-port.ts';
+import { onlyHere } from '../fields/portable.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 import { networkAuthorizationField } from '../policies/authorization-rules.ts';
 import {
@@ -149,8 +150,8 @@ const openPathField = textField(
   'METHOD /path',
 );
 
-export const fleetField = z
-  .strictObject({
+export const fleetField = onlyHere(
+  z.strictObject({
     loadTimeout: timerField(1_000, '1s')
       .prefault('15m')
       .describe(
@@ -199,7 +200,9 @@ export const fleetField = z
       .default([])
       .describe('Further paths to open on boxes, as `METHOD /path`. Paths that manage a box still ask for the admin scope.')
       .meta({ examples: [['POST /api/experimental']] }),
-  })
+  }),
+  "agentgateway does not know this section: it is Corral's own",
+)
   .prefault({})
   .meta({
     id: 'fleet',

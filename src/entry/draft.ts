@@ -26,8 +26,9 @@ export type DraftResult =
   | { readonly ok: false; readonly errors: readonly Diagnostic[]; readonly warnings: readonly Diagnostic[] };
 
 export function draftOf(settings: Settings, platform: Platform, parts: CompileParts): DraftResult {
-  const { config: source, env, readFile } = settings;
-  const loaded = loadConfig(source.text, { name: source.name, env, ...(readFile === undefined ? {} : { readFile }) });
+  const { config: source, env, readFile, ignoreUnsupported = false } = settings;
+  const files = readFile === undefined ? {} : { readFile };
+  const loaded = loadConfig(source.text, { name: source.name, env, ignoreUnsupported, ...files });
   if (!loaded.ok) return loaded;
   try {
     const plan = compilePlan(loaded.config, {

@@ -12,6 +12,8 @@ export interface Settings {
   /** Host names that routes without a lock accept beside the local ones. */
   readonly allowedHosts: readonly string[];
   readonly hasDemo: boolean;
+  /** What Corral has not got is left out of the configuration instead of refused. */
+  readonly ignoreUnsupported?: boolean;
   /** Asked of every client, on every listener. */
   readonly apiKey: string | undefined;
   readonly adminToken: string | undefined;
@@ -39,6 +41,7 @@ export function environmentSettings(
     allowAnonymous: isTrue(env('CORRAL_ALLOW_ANONYMOUS')),
     allowedHosts: [],
     hasDemo: true,
+    ignoreUnsupported: isTrue(env('CORRAL_IGNORE_UNSUPPORTED')),
     apiKey: filled(env('CORRAL_API_KEY')),
     adminToken: filled(env('CORRAL_ADMIN_TOKEN')),
     originPatterns: (env('OLLAMA_ORIGINS') ?? '')

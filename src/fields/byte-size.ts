@@ -1,5 +1,6 @@
 /** Sizes in bytes: a plain number, or a text with a unit, `512KiB`, `32MiB`, `1.5GB`. */
 import * as z from 'zod';
+import { onlyHere } from './portable.ts';
 import { FieldError, parsedOr } from './text-field.ts';
 
 const unitBytes: Readonly<Record<string, number>> = {
@@ -32,7 +33,10 @@ export function bytesOf(text: string): number {
 }
 
 /** A size in the YAML. Output: bytes. */
-export const byteSizeField = z
-  .union([z.int().nonnegative(), z.string()], { error: `expected ${expected}` })
-  .transform((size, context) => (typeof size === 'number' ? size : parsedOr(() => bytesOf(size), context)))
-  .meta({ title: 'size' });
+export const byteSizeField = onlyHere(
+  z
+    .union([z.int().nonnegative(), z.string()], { error: `expected ${expected}` })
+    .transform((size, context) => (typeof size === 'number' ? size : parsedOr(() => bytesOf(size), context)))
+    .meta({ title: 'size' }),
+  (size) => (typeof size === 'string' ? 'agentgateway takes a plain number of bytes' : undefined),
+);

@@ -1,5 +1,6 @@
 /** Durations as Go writes them: `300ms`, `1.5s`, `1h30m`; days (`30d`) as newer agentgateway allows. Values are milliseconds. */
 import * as z from 'zod';
+import { onlyHere } from './portable.ts';
 import { FieldError, parsedOr } from './text-field.ts';
 
 const unitMs: Readonly<Record<string, number>> = {
@@ -32,7 +33,10 @@ export function durationMsOf(text: string): number {
 }
 
 /** A duration in the YAML. Output: milliseconds. */
-export const durationField = z
-  .string({ error: `expected ${expected}` })
-  .transform((text, context) => parsedOr(() => durationMsOf(text), context))
-  .meta({ title: 'duration' });
+export const durationField = onlyHere(
+  z
+    .string({ error: `expected ${expected}` })
+    .transform((text, context) => parsedOr(() => durationMsOf(text), context))
+    .meta({ title: 'duration' }),
+  (text) => (/\dd/.test(String(text)) ? 'agentgateway 1.4 knows no days in durations: write hours' : undefined),
+);

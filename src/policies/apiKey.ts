@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Identity } from '../exchange.ts';
 import { compileModelPattern } from '../fields/model-name.ts';
+import { onlyHere } from '../fields/portable.ts';
 import { holdsSecret, secretField } from '../fields/secret.ts';
 import { textField } from '../fields/text-field.ts';
 import {
@@ -27,7 +28,11 @@ const allowedModelField = textField('a model name, or a pattern such as "llama3*
 
 const keyField = z
   .strictObject({
-    key: secretField.optional().describe('The key itself; better a variable or {file: path} than in clear.'),
+    key: onlyHere(secretField, (key) =>
+      typeof key === 'string' ? undefined : 'agentgateway takes a text here: write key: $VARIABLE',
+    )
+      .optional()
+      .describe('The key itself; better a variable or {file: path} than in clear.'),
     keyHash: holdsSecret(
       z.string().regex(/^sha256:[0-9a-f]{64}$/i, {
         error: 'expected "sha256:" and 64 hexadecimal digits: printf %s KEY | sha256sum',

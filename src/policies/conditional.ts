@@ -22,6 +22,7 @@ import { absenceIn } from '../cel/absent.ts';
 import { celField } from '../cel/cel-field.ts';
 import type { CelExpression, CelExtras } from '../cel/expression.ts';
 import type { AttemptEdit, Exchange, GatewayEnv } from '../exchange.ts';
+import { onlyHere } from '../fields/portable.ts';
 import type { PolicyDefinition, PolicyScope } from './policy.ts';
 
 const maxEntries = 64;
@@ -56,7 +57,7 @@ export function withConditions<Options>(
     about,
     places,
     example,
-    options: eitherField(policy.options, conditionsField(entryOf(conditionShape))),
+    options: eitherField(policy.options, onlyHere(conditionsField(entryOf(conditionShape)), notOnBackends)),
     ...(onRequest === undefined ? {} : { onRequest: requestFactory(onRequest) }),
     ...(onAttempt === undefined ? {} : { onAttempt: attemptFactory(onAttempt) }),
     ...(onBackendAttempt === undefined ? {} : { onBackendAttempt: attemptFactory(onBackendAttempt) }),
@@ -68,6 +69,10 @@ export function withConditions<Options>(
       : { refuses: (given, runtime) => plainsOf(given).flatMap((options) => refuses(options, runtime) ?? [])[0] }),
     ...(inherits === undefined ? {} : { inherits: inheritedBy(inherits) }),
   };
+}
+
+function notOnBackends(_value: unknown, yamlPath: string): string | undefined {
+  return /\b(?:backends|providers|models)\[/.test(yamlPath) ? 'agentgateway has no conditional form on backends' : undefined;
 }
 
 const initUnion = z.ZodUnion.init as (inst: z.ZodUnion, def: z.core.$ZodUnionDef) => void;

@@ -7,6 +7,7 @@ import { absenceIn } from '../cel/absent.ts';
 import { celField } from '../cel/cel-field.ts';
 import { atEnd, type Exchange } from '../exchange.ts';
 import { durationField } from '../fields/duration.ts';
+import { onlyHere } from '../fields/portable.ts';
 import { type Charge, createBuckets, type RateLimit, takeAll, tellLimits } from './buckets.ts';
 import { withConditions } from './conditional.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
@@ -36,7 +37,10 @@ const shape = {
     .describe(
       'What is counted: requests, or the tokens of prompts and answers. Tokens are charged when an answer ends; until then a request passes while there is one left.',
     ),
-  key: celField('What tells the buckets apart.')
+  key: onlyHere(
+    celField('What tells the buckets apart.'),
+    'agentgateway has one bucket for all: limits of each client need its remoteRateLimit',
+  )
     .nullish()
     .describe(
       'A bucket of its own for each value of this CEL expression, such as `apiKey.name` or `source.address`. Without it, and for requests where it gives nothing, all share one.',
