@@ -192,7 +192,9 @@ describe('localRateLimit with a key', () => {
 
   it('says what a key of requests can never know', () => {
     expect(world([{ ...minute, key: 'llm.requestModel' }]).warnings).toEqual([
-      expect.stringMatching(/^\[0\]\.key: "llm" is not there before an ai backend is reached.* As it stands all requests share one bucket$/),
+      expect.stringMatching(
+        /^\[0\]\.key: "llm" is not there before an ai backend is reached.* As it stands all requests share one bucket$/,
+      ),
     ]);
     expect(world([{ ...minute, type: 'tokens', key: 'llm.requestModel' }]).warnings).toEqual([]);
   });
