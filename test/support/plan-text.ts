@@ -2,7 +2,10 @@
 import type { AiBackend, Backend, Target } from '../../src/backends/target.ts';
 import type { CompiledPlan } from '../../src/compile/compile.ts';
 import type { ListenerPlan, PlanSettings, RoutePlan } from '../../src/compile/plan.ts';
+import type { TelemetryPlan } from '../../src/compile/telemetry.ts';
 import type { Protocol } from '../../src/exchange.ts';
+import type { AddedField } from '../../src/observe/added-fields.ts';
+import type { Sampling, TraceSetting } from '../../src/observe/traces.ts';
 import { policyNamed } from '../../src/policies/index.ts';
 import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts';
 import { ollamaChat } from '../../src/protocols/ollama-chat.ts';
@@ -24,9 +27,43 @@ export function planText(plan: CompiledPlan, usual: PlanSettings): string {
     return JSON.stringify(value) !== JSON.stringify(usual[name as keyof PlanSettings]);
   });
   for (const [name, value] of settings) say(0, `setting ${name} ${valueText(value)}`);
+  for (const line of telemetryLines(plan.telemetry)) say(0, line);
   for (const warning of plan.warnings) say(0, `warning ${warning}`);
   say(0, plan.everyRouteIsProtected ? 'protected' : 'not protected');
   return `${lines.join('\n')}\n`;
+}
+
+/** What is not as it is when nothing is said. */
+function telemetryLines({ log, metrics, traces }: TelemetryPlan): readonly string[] {
+  const { format, filter, added = [], removed = [], standard, sensitiveHeaders = [] } = log;
+  const addedLines = (what: string, fields: readonly AddedField[]) =>
+    fields.map(({ name, value }) => `${what} add ${name} = ${value.source}`);
+  const removedLines = (what: string, names: readonly string[]) => names.map((name) => `${what} remove ${name}`);
+  return [
+    ...(format === 'text' ? [] : [`log ${format}`]),
+    ...(filter === undefined ? [] : [`log filter ${filter.source}`]),
+    ...addedLines('log', added),
+    ...removedLines('log', removed),
+    ...(sensitiveHeaders.length === 0 ? [] : [`log hides ${sensitiveHeaders.join(' ')}`]),
+    ...(standard?.user === undefined ? [] : [`user ${standard.user.source}`]),
+    ...(standard?.group === undefined ? [] : [`group ${standard.group.source}`]),
+    ...addedLines('metrics', metrics.added),
+    ...removedLines('metrics', metrics.removed),
+    ...(traces === undefined ? [] : traceLines(traces)),
+  ];
+}
+
+function traceLines(traces: TraceSetting): readonly string[] {
+  const { server, path, headers, randomSampling, clientSampling, filter, added, removed, resources } = traces;
+  const sampling = (given: Sampling) => (typeof given === 'number' ? String(given) : given.source);
+  return [
+    `traces to ${server.baseUrl}${path}, of new ones ${sampling(randomSampling)}, of clients' ${sampling(clientSampling)}`,
+    ...Object.keys(headers).map((name) => `traces header ${name}`),
+    ...(filter === undefined ? [] : [`traces filter ${filter.source}`]),
+    ...added.map(({ name, value }) => `traces add ${name} = ${value.source}`),
+    ...removed.map((name) => `traces remove ${name}`),
+    ...resources.map(({ name, value }) => `traces resource ${name} = ${value.source}`),
+  ];
 }
 
 function valueText(value: unknown): string {
