@@ -17,6 +17,7 @@ export function respondToError(exchange: Exchange, thrown: unknown): Response {
   const protocol = clientProtocolOf(exchange);
   const { contentType, text } = error.verbatim ?? protocol?.errorBody(error, exchange.id) ?? plainErrorBody(error.message);
   const bytes = new TextEncoder().encode(text);
+  if (exchange.method !== 'HEAD') exchange.answerBytes = bytes.length;
   const isTyped = contentType !== undefined || error.headers?.['content-type'] !== undefined;
   return new Response(exchange.method === 'HEAD' ? null : isTyped ? bytes : untypedStream(bytes), {
     status: error.status,

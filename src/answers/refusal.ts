@@ -37,6 +37,7 @@ export function respondWithRefusal(
   const headers = new Headers(refusal.headers);
   headers.delete('content-length');
   addWarnings(exchange, headers);
+  exchange.answerBytes = refusal.bytes.length;
   return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });
 }
 

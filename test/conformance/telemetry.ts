@@ -132,7 +132,9 @@ export function telemetry(stage: Stage): void {
       // Not sampled by its client, and without a trace: neither is traced.
       await chat(corral.url, {}, { traceparent: traceparent.replace(/1$/, '0') });
       await chat(corral.url);
-      expect(collector.spans).toHaveLength(2);
+      await chat(corral.url, {}, { traceparent: traceparent.replace(traceId, 'f'.repeat(32)) });
+      await until('the last spans', () => collector.spans.some((span) => span.traceId === 'f'.repeat(32)));
+      expect(collector.spans.filter((span) => span.traceId !== 'f'.repeat(32))).toHaveLength(2);
     });
 
     stage.it(

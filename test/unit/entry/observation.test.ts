@@ -157,7 +157,8 @@ describe('what does not end well is counted', () => {
   test('an upstream that refuses, a request that is wrong, a path that nobody serves', async () => {
     const stage = createStage(yaml(), { script: () => new GatewayError('upstream_refused', 'refused') });
     await stage.read('/v1/chat/completions', { body: { model: 'm', messages: [] } });
-    await stage.read('/v1/chat/completions', { body: '{' });
+    const { text } = await stage.read('/v1/chat/completions', { body: '{' });
+    expect(sumOf(stage, 'agentgateway_response_bytes_total', 'status="400"')).toBe(text.length);
     await stage.read('/api/nobody', {});
     expect(sumOf(stage, 'agentgateway_requests_total', 'backend="desk"', 'status="503"', 'reason="UpstreamFailure"')).toBe(1);
     expect(sumOf(stage, 'agentgateway_requests_total', 'backend="unknown"', 'status="400"', 'reason="InvalidRequest"')).toBe(1);
