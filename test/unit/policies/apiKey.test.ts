@@ -370,6 +370,11 @@ describe('apiKey: keys for networks', () => {
     expect(result.error?.issues[0]?.message).toContain(message);
   });
 
+  it('says which of the networks is wrong', () => {
+    const result = apiKey.options.safeParse({ keys: [{ key: 'k', metadata: { networks: ['10.0.0.0/8', 'lan'] } }] });
+    expect(result.error?.issues.map(({ path }) => path.join('.'))).toEqual(['keys.0.metadata.networks.1']);
+  });
+
   it('refuses hosts without networks, and networks where no client has an address', () => {
     const hosts = apiKey.options.safeParse({ keys: [{ key: 'k', metadata: { hosts: ['a.example'] } }] });
     expect(hosts.error?.issues[0]?.message).toContain('hosts belong to networks');

@@ -347,6 +347,13 @@ describe('extAuthz: remembered decisions', () => {
     expect(server.calls).toHaveLength(8);
   });
 
+  it('tell values of one spelling apart by their type', async () => {
+    const server = openServer();
+    const door = openDoor(server, cached({ key: ['request.headers["x-user"] == "number" ? dyn(1) : dyn("1")'] }));
+    for (const user of ['number', 'text', 'number', 'text']) await door(user);
+    expect(server.calls).toHaveLength(2);
+  });
+
   it('are not made of faults, and of other refusals neither', async () => {
     for (const status of [404, 500]) {
       const server = openServer(() => ({ status }));

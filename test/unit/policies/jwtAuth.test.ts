@@ -191,15 +191,18 @@ describe('jwtAuth', () => {
     expect(attempt.outgoing.headers.cookie).toBe('a=1');
   });
 
-  it('reads claims whose names are written with escapes', async () => {
+  it('reads claims whose names are written with escapes, although V8 was taught others (nodejs/node issue 63785)', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' };
-    const payload = `{"\\u0061":1,"iss":"https://iss","exp":${nowS + 60},"r\\u006fle":"reader"}`;
+    const payload = '{"iss":"https://iss","\\u006dodel":"small"}';
     const token = await new CompactSign(new TextEncoder().encode(payload))
       .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
       .sign(privateKey);
-    const { exchange } = await openDoor({ issuer: 'https://iss', jwks: JSON.stringify({ keys: [jwk] }) })(bearer(token));
-    expect(exchange.claims?.jwt).toMatchObject({ a: 1, role: 'reader' });
+    const jwtValidationOptions = { requiredClaims: [] };
+    const door = openDoor({ issuer: 'https://iss', jwks: JSON.stringify({ keys: [jwk] }), jwtValidationOptions });
+    for (let times = 0; times < 3; times++) JSON.parse('{"iss":"a","\\\\u006":1}');
+    const { exchange } = await door(bearer(token));
+    expect(exchange.claims?.jwt).toEqual({ iss: 'https://iss', model: 'small' });
   });
 
   it('lets no tampered token in', async () => {
