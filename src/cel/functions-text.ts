@@ -1,6 +1,6 @@
 /** Texts: regular expressions, the strings extension where cel-js has it not, and query parts of URLs. */
 import type { Environment } from '@marcbachmann/cel-js';
-import { spendWork } from './evaluation.ts';
+import { spendItems, spendWork } from './evaluation.ts';
 import { CelFailure, CelMissing } from './expression.ts';
 import { sync } from './namespaces.ts';
 import { isMatch, replaceMatch } from './patterns.ts';
@@ -17,6 +17,8 @@ export const replacedMethods: ReadonlyMap<string, string> = new Map([
   ['upperAscii', 'upperAsciiOnly'],
   // Knows no ints.
   ['json', 'jsonValue'],
+  // Makes as long a list as a client's text has commas.
+  ['split', 'splitText'],
 ]);
 
 export function registerTexts(environment: Environment): void {
@@ -35,6 +37,8 @@ export function registerTexts(environment: Environment): void {
   );
   method('replace(string, string): string', (text: string, from: string, to: string) => replaced(text, from, to, -1n));
   method('replace(string, string, int): string', replaced);
+  method('splitText(string): list<string>', splitText);
+  method('splitText(string, int): list<string>', splitText);
   method('unredacted(): string', (text: string) => text);
   method('query(string): list<string>', queryValues);
   method('addQuery(string, string): string', (url: string, name: string, value: string) => withQuery(url, name, value, false));
@@ -50,17 +54,37 @@ function charAt(text: string, index: bigint): string {
 
 /** At most `count` times; below zero, wherever it stands. */
 function replaced(text: string, from: string, to: string, count: bigint): string {
-  const parts = text.split(from);
-  const times = count < 0n ? parts.length - 1 : Math.min(Number(count), parts.length - 1);
+  const found = timesIn(text, from);
+  const times = count < 0n ? found : Math.min(Number(count), found);
   spendWork(text.length + times * to.length);
-  if (from === '' && count < 0n) return `${to}${[...text].map((char) => `${char}${to}`).join('')}`;
-  return (
-    parts.slice(0, times + 1).join(to) +
-    parts
-      .slice(times + 1)
-      .map((part) => `${from}${part}`)
-      .join('')
-  );
+  // A function, because `$` means something in a replacement that is a text.
+  if (times === found) return text.replaceAll(from, () => to);
+  let left = times;
+  return text.replaceAll(from, (same) => (left-- > 0 ? to : same));
+}
+
+/** As Rust's `splitn`: below zero, all parts; the last of a limited number is the rest. */
+function splitText(text: string, separator: string, limit = -1n): string[] {
+  const parts = timesIn(text, separator) + 1;
+  spendItems(limit < 0n ? parts : Math.min(Number(limit), parts));
+  if (limit < 0n || limit >= BigInt(parts)) return text.split(separator);
+  const found: string[] = [];
+  let from = 0;
+  while (BigInt(found.length) < limit - 1n) {
+    // Nothing stands between all signs; the first place is behind the first one.
+    const at = separator === '' ? from + 1 : text.indexOf(separator, from);
+    found.push(text.slice(from, at));
+    from = at + separator.length;
+  }
+  return limit === 0n ? [] : [...found, text.slice(from)];
+}
+
+/** How often the part stands in the text, without making anything of it. */
+function timesIn(text: string, part: string): number {
+  if (part === '') return text.length + 1;
+  let times = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) times++;
+  return times;
 }
 
 /** All values of a query parameter of a URL or path. */

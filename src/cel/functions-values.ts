@@ -50,7 +50,10 @@ function registerViews(environment: Environment): void {
   environment.registerFunction('Headers.redacted(): Headers', (headers: HeaderView) => headers.redacted(), sync);
   environment.registerFunction('Headers.join(): Headers', (headers: HeaderView) => headers.as('joined'), sync);
   environment.registerFunction('Headers.raw(): Headers', (headers: HeaderView) => headers.as('raw'), sync);
-  environment.registerFunction('Headers.split(): Headers', (headers: HeaderView) => headers.as('split'), sync);
+  // By both names: the one that is written, and the one that texts' `split` gets.
+  for (const name of ['split', 'splitText']) {
+    environment.registerFunction(`Headers.${name}(): Headers`, (headers: HeaderView) => headers.as('split'), sync);
+  }
   environment.registerFunction(
     'Headers.cookie(string): string',
     (headers: HeaderView, name: string) => {
