@@ -6,6 +6,7 @@ import { config } from './config.ts';
 import { drain } from './drain.ts';
 import { expressions } from './expressions.ts';
 import { failover } from './failover.ts';
+import { guards } from './guards.ts';
 import { http } from './http.ts';
 import { lists } from './lists.ts';
 import { log } from './log.ts';
@@ -29,6 +30,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   auth,
   expressions,
   traffic,
+  guards,
   bodies,
   http,
   sdks,
