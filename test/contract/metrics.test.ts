@@ -1,5 +1,6 @@
 /** What Prometheus's own tool says of the metrics' text (Debian package prometheus). */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createStage } from '../unit/answers/stage.ts';
@@ -70,3 +71,13 @@ test.skipIf(!hasPromtool)(
     expect(checked(text.replaceAll('corral_warnings_total', 'corral_warnings'))).toMatchObject({ status: 3 });
   },
 );
+
+test('docs/telemetry.md tells of every metric, and of none that is not there', async () => {
+  const text = await textAfterTraffic();
+  const document = readFileSync(new URL('../../docs/telemetry.md', import.meta.url), 'utf8');
+  const told = [...document.matchAll(/^\| `((?:agentgateway|corral)_\w+)` \|/gm)].map(([, name]) => name);
+  const there = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
+  // These need what the traffic above has not: more label values than there is room for, a second upstream.
+  const rare = ['corral_metric_overflow_total', 'agentgateway_retries_total'];
+  expect(told.sort()).toEqual([...there, ...rare].sort());
+});
