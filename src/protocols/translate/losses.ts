@@ -31,11 +31,11 @@ export class Losses {
   }
 
   refuse(what: string): never {
-    throw new GatewayError('unsupported_parameter', `${what}: ${this.#target} has nothing like it`);
+    throw new GatewayError('unsupported_parameter', `${what}: ${this.#target} have nothing like it`);
   }
 
   warnings(): readonly string[] {
     if (this.#names.size === 0) return this.#warnings;
-    return [`left out, as ${this.#target} has nothing like it: ${[...this.#names].join(', ')}`, ...this.#warnings];
+    return [`left out, as ${this.#target} have nothing like it: ${[...this.#names].join(', ')}`, ...this.#warnings];
   }
 }

@@ -161,7 +161,7 @@ describe('reasoning_effort', () => {
     const { body, warnings } = ask({ reasoning_effort: 'low', temperature: 0.2 });
     expect([body.temperature, warnings]).toEqual([
       undefined,
-      ["left out, as Anthropic's Messages has nothing like it: temperature"],
+      ["left out, as Anthropic's Messages have nothing like it: temperature"],
     ]);
     expect(ask({ reasoning_effort: 'low', temperature: 1 }).warnings).toEqual([]);
   });
@@ -203,7 +203,7 @@ describe('tools', () => {
   it("Anthropic's own pass as they are, other kinds are left out", () => {
     const own = { type: 'web_search_20250305', name: 'web_search', max_uses: 2 };
     const { body, warnings } = ask({ tools: [own, { type: 'custom', custom: { name: 'patch' } }] });
-    expect([body.tools, warnings]).toEqual([[own], ["left out, as Anthropic's Messages has nothing like it: the tool patch"]]);
+    expect([body.tools, warnings]).toEqual([[own], ["left out, as Anthropic's Messages have nothing like it: the tool patch"]]);
   });
 
   it.each([
@@ -264,7 +264,7 @@ describe('other parameters', () => {
       metadata: { a: 'b' },
     });
     expect(Object.keys(body).toSorted()).toEqual(['max_tokens', 'messages', 'model']);
-    expect(warnings).toEqual(["left out, as Anthropic's Messages has nothing like it: metadata, logit_bias, seed"]);
+    expect(warnings).toEqual(["left out, as Anthropic's Messages have nothing like it: metadata, logit_bias, seed"]);
   });
 
   it('temperatures end at 1', () => {

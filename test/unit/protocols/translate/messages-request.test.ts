@@ -57,7 +57,7 @@ describe('the conversation', () => {
     ['document', { type: 'url', url: 'https://x/a.pdf' }],
   ])('refuses what is kept elsewhere: %s', (type, source) => {
     expect(() => user({ type, source })).toThrow(GatewayError);
-    expect(() => user({ type, source })).toThrow(/source is of type (file|url): chat completions has nothing like it/);
+    expect(() => user({ type, source })).toThrow(/source is of type (file|url): chat completions have nothing like it/);
   });
 
   it('results of tools follow the calls at once; what was said beside them comes after', () => {
@@ -170,7 +170,7 @@ describe('tools', () => {
   it("Anthropic's own are left out, with a warning", () => {
     const { body, warnings } = ask({ tools: [{ type: 'web_search_20250305', name: 'web_search' }, ...tools] });
     expect(body.tools).toHaveLength(1);
-    expect(warnings).toEqual(['left out, as chat completions has nothing like it: the tool web_search']);
+    expect(warnings).toEqual(['left out, as chat completions have nothing like it: the tool web_search']);
   });
 });
 
@@ -207,7 +207,7 @@ describe('parameters', () => {
     const { body, warnings } = ask({ top_k: 5, container: 'c', service_tier: 'auto', metadata: { user_id: 'x'.repeat(65) } });
     expect(Object.keys(body)).toEqual(['model', 'max_tokens', 'messages']);
     expect(warnings).toEqual([
-      'left out, as chat completions has nothing like it: metadata.user_id, which is longer than 64 letters, top_k, container, service_tier',
+      'left out, as chat completions have nothing like it: metadata.user_id, which is longer than 64 letters, top_k, container, service_tier',
     ]);
   });
 

@@ -125,7 +125,7 @@ describe('the conversation', () => {
   it('what OpenAI did by itself is left out; what cannot be understood is refused', () => {
     expect(ask({ input: [{ type: 'web_search_call', id: 'w' }] })).toMatchObject({
       body: { messages: [] },
-      warnings: ['left out, as chat completions has nothing like it: items of type web_search_call'],
+      warnings: ['left out, as chat completions have nothing like it: items of type web_search_call'],
     });
     expect(() => items({ type: 'item_reference', id: 'x' })).toThrow(/"input\[0\]" is of type item_reference/);
     expect(() => items({ role: 'user', content: [{ type: 'input_audio' }] })).toThrow(/content of type input_audio/);
@@ -165,7 +165,7 @@ describe('tools', () => {
     };
     expect(ask(given)).toMatchObject({
       body: { model: 'm', messages: [] },
-      warnings: ['left out, as chat completions has nothing like it: the tool web_search, the tool patch'],
+      warnings: ['left out, as chat completions have nothing like it: the tool web_search, the tool patch'],
     });
     expect(Object.keys(ask(given).body)).toEqual(['model', 'messages']);
   });
@@ -217,7 +217,7 @@ describe('parameters', () => {
 
   it('what is lost is told', () => {
     expect(ask({ background: true, max_tool_calls: 3, metadata: { a: 'b' }, truncation: 'auto' }).warnings).toEqual([
-      'left out, as chat completions has nothing like it: background, max_tool_calls, metadata, truncation',
+      'left out, as chat completions have nothing like it: background, max_tool_calls, metadata, truncation',
     ]);
   });
 
