@@ -12,6 +12,8 @@ export interface Announcement {
   readonly configName: string;
   readonly startedMs: number;
   readonly describe: () => readonly BoxReport[];
+  /** What is strange about the boxes, once they have answered: models that none of them has. */
+  readonly remarks?: () => readonly string[];
   readonly hasDemo: boolean;
   readonly needsKey: boolean;
   readonly clock: Clock;
@@ -39,10 +41,19 @@ export async function announce(announcement: Announcement): Promise<void> {
   if (local !== '')
     print(`try it:\n${curlLine({ url: local, boxes: told, hasDemo: announcement.hasDemo, needsKey: announcement.needsKey })}`);
 
+  const remarks = new Set<string>();
+  const remark = () => {
+    for (const one of announcement.remarks?.() ?? []) {
+      if (!remarks.has(one)) print(`warning: ${one}`);
+      remarks.add(one);
+    }
+  };
+  remark();
   const missing = new Set(told.filter((box) => box.isAlive === undefined).map((box) => box.name));
   if (missing.size === 0) return;
   await untilKnown(() => describe().filter((box) => missing.has(box.name)), clock, giveUpMs);
   for (const line of boxLines(describe().filter((box) => missing.has(box.name)))) print(line);
+  remark();
 }
 
 async function untilKnown(describe: () => readonly BoxReport[], clock: Clock, limitMs: number): Promise<void> {

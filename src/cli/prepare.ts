@@ -3,10 +3,12 @@ import type { Opened, OpenGateway } from '../entry/open.ts';
 import type { Settings } from '../entry/settings.ts';
 import { version } from '../entry/version.ts';
 import type { Platform } from '../platform.ts';
+import { clearSecretWarnings } from './clear-secrets.ts';
 import type { FilesRead } from './files-read.ts';
 import { flagsOf, helpText } from './flags.ts';
 import { settingsOf } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
+import { validate } from './validate.ts';
 
 export type Prepared =
   | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings; readonly files: FilesRead }
@@ -23,6 +25,11 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
     return { goesOn: false, exitCode: 2 };
   }
   const { flags } = read;
+  const alone = !flags.validateOnly && (['portable', 'json', 'probe'] as const).find((name) => flags[name]);
+  if (typeof alone === 'string') {
+    err(`error: --${alone} goes with --validate-only\n`);
+    return { goesOn: false, exitCode: 2 };
+  }
   if (flags.help || flags.version) {
     out(flags.help ? helpText() : `corral ${version}\n`);
     return { goesOn: false, exitCode: 0 };
@@ -32,6 +39,10 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
     err(`error: ${told.problem}\n`);
     return { goesOn: false, exitCode: 1 };
   }
+  if (flags.validateOnly) {
+    const exitCode = await validate({ settings: told.settings, platform, flags, surroundings });
+    return { goesOn: false, exitCode };
+  }
   const result = await openGateway(told.settings, platform);
   if (!result.ok) {
     for (const problem of result.problems) err(`${problem}\n`);
@@ -40,9 +51,7 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
     return { goesOn: false, exitCode: 1 };
   }
   for (const warning of result.opened.warnings) err(`warning: ${warning}\n`);
-  if (flags.validateOnly) {
-    out('Configuration is valid!\n');
-    return { goesOn: false, exitCode: 0 };
-  }
+  for (const { path, message } of clearSecretWarnings(told.settings, surroundings.modeOf))
+    err(`warning: ${told.settings.config.name} ${path}: ${message}\n`);
   return { goesOn: true, opened: result.opened, settings: told.settings, files: told.files };
 }

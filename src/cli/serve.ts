@@ -10,6 +10,7 @@ import { urlOf } from './banner.ts';
 import { CannotListen, openDoors } from './doors.ts';
 import { createDrain } from './drain.ts';
 import { createExit } from './last-words.ts';
+import { missingModels } from './missing-models.ts';
 import { prepare, version } from './prepare.ts';
 import { startReload } from './reload.ts';
 import { processSurroundings } from './surroundings.ts';
@@ -77,6 +78,7 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
       configName: settings.config.name,
       startedMs,
       describe: () => opened.herd.describe(),
+      remarks: () => missingModels(opened.plan, opened.herd),
       hasDemo: opened.hasDemo,
       needsKey: opened.everyRouteIsProtected,
       clock,

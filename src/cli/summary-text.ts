@@ -40,7 +40,8 @@ function routeLines(route: RouteSummary, indent: string): string[] {
   ];
 }
 
-function targetText({ name, url, kind, model, weight, group }: TargetSummary): string {
+function targetText({ name, url, kind, model, weight, group, isLeftOut }: TargetSummary): string {
+  if (isLeftOut === true) return 'nothing: it was left out';
   const what = kind === 'box' ? 'box' : kind === 'openai' ? 'OpenAI-compatible' : 'host';
   return [
     `${what} ${name}${name === url.replace(/^\w+:\/\//, '') ? '' : ` ${url}`}`,

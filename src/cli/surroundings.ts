@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /** The process around the command: what it may read and where it may speak. Tests hand in their own. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
 
 export interface Surroundings {
@@ -10,6 +10,8 @@ export interface Surroundings {
   /** Throws the system's error. */
   readonly readFile: (path: string) => string;
   readonly readStdin: () => string;
+  /** Permission bits of a file; undefined where there are none (Windows), or no file. */
+  readonly modeOf: (path: string) => number | undefined;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
   /** Whether the terminal that the process belonged to was closed; false where there never was one. */
@@ -22,6 +24,14 @@ export function processSurroundings(args: readonly string[]): Surroundings {
     env: (name) => process.env[name],
     readFile: (path) => readFileSync(path, 'utf8'),
     readStdin: () => readFileSync(0, 'utf8'),
+    modeOf(path) {
+      if (process.platform === 'win32') return undefined;
+      try {
+        return statSync(path).mode & 0o777;
+      } catch {
+        return undefined;
+      }
+    },
     out: (text) => {
       process.stdout.write(text);
     },

@@ -16,6 +16,7 @@ import { type BindWanted, type ListenerWanted, listenersWanted } from './listene
 import { compileLlm } from './llm.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
 import { middlewaresOf } from './policy-stack.ts';
+import { warnUnreachable } from './reachability.ts';
 import { compileRoutes, type RouteScope } from './routes.ts';
 import { serverTlsOf } from './server-tls.ts';
 import { createServers, moderationOf } from './servers.ts';
@@ -66,6 +67,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
     openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
   };
   const wanted: readonly BindWanted[] = listenersWanted(config, attached);
+  warnUnreachable(wanted, backendScope.surroundings.warn);
   const llmOf = ({ servesLlm, layer }: ListenerWanted): Backend | undefined =>
     config.llm === undefined || !servesLlm
       ? undefined

@@ -55,6 +55,8 @@ export interface TargetSummary {
   readonly weight?: number;
   /** From 0: later ones serve when none of the earlier can. Left out where there is just one. */
   readonly group?: number;
+  /** Nothing is sent there: a policy or the backend itself was left out (`--ignore-unsupported`). */
+  readonly isLeftOut?: true;
 }
 
 export function summaryOf({ binds, upstreams }: Plan): PlanSummary {
@@ -118,13 +120,14 @@ function matchText({ path, method, headers, query }: MatchRule): string {
 function targetsIn(backend: Backend): readonly TargetSummary[] {
   const targets = targetsOf(backend);
   const hasGroups = new Set(targets.map(({ group }) => group)).size > 1;
-  return targets.map(({ upstream: { name, baseUrl, kind }, declares, weight, group }) => ({
+  return targets.map(({ upstream: { name, baseUrl, kind }, declares, weight, group, edits }) => ({
     name,
     url: withoutCredentials(baseUrl),
     kind,
     ...(declares === undefined ? {} : { model: declares }),
     ...(weight === undefined ? {} : { weight }),
     ...(hasGroups ? { group } : {}),
+    ...(namesOf(edits).includes(refused) ? { isLeftOut: true as const } : {}),
   }));
 }
 

@@ -5,6 +5,7 @@
 import { type CheckReport, checkRepeated, type Keys, keysOf, listOf, namesOf, textOf, unknownName } from './check-report.ts';
 import { checkModels } from './checks-llm.ts';
 import { checkTls } from './checks-tls.ts';
+import { checkTraps } from './checks-traps.ts';
 import type { YamlPath } from './diagnostic.ts';
 
 export function checkWhole(config: unknown, report: CheckReport): void {
@@ -16,6 +17,7 @@ export function checkWhole(config: unknown, report: CheckReport): void {
   for (const { path, routes } of routeLists(whole)) checkRoutes(path, routes, report);
   checkModels(whole, report);
   checkTls(whole, report);
+  checkTraps(whole, report);
 }
 
 const servers = ['binds', 'gateways', 'llm'];

@@ -10,6 +10,7 @@ import { urlOf } from '../cli/banner.ts';
 import { CannotListen, openDoors } from '../cli/doors.ts';
 import { createDrain } from '../cli/drain.ts';
 import { createExit } from '../cli/last-words.ts';
+import { missingModels } from '../cli/missing-models.ts';
 import { prepare, version } from '../cli/prepare.ts';
 import { startReload } from '../cli/reload.ts';
 import { processSurroundings } from '../cli/surroundings.ts';
@@ -118,6 +119,7 @@ async function goOn(hostname: string, port: number): Promise<void> {
       configName: settings.config.name,
       startedMs: 0,
       describe: () => opened.herd.describe(),
+      remarks: () => missingModels(opened.plan, opened.herd),
       hasDemo: opened.hasDemo,
       needsKey: opened.everyRouteIsProtected,
       clock,

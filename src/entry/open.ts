@@ -26,7 +26,7 @@ import { version } from './version.ts';
 export interface Opened {
   /** Its exchanges are those of all plans. */
   readonly gateway: Gateway;
-  readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe'>;
+  readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe' | 'isBox' | 'isAlive' | 'hasModel'>;
   /** The ports of the configuration, in its order. */
   readonly ports: readonly number[];
   /** What a port speaks; undefined: plain HTTP. */
@@ -196,6 +196,9 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       stop: () => current.herd.stop(),
       catchUp: () => current.herd.catchUp(),
       describe: () => current.herd.describe(),
+      isBox: (upstream) => current.herd.isBox(upstream),
+      isAlive: (upstream) => current.herd.isAlive(upstream),
+      hasModel: (upstream, model) => current.herd.hasModel(upstream, model),
     },
     get ports() {
       return portsOf(current.plan);

@@ -62,7 +62,7 @@ describe.each(processes)('$name', (runtime) => {
   it('says that a configuration is valid', async () => {
     expect(await runtime.run({ yaml: toHost(1), args: ['--validate-only'] })).toMatchObject({
       code: 0,
-      stdout: 'Configuration is valid!\n',
+      stdout: expect.stringMatching(/^Configuration is valid!\nport 3000 \(HTTP\)\n/),
     });
   });
 

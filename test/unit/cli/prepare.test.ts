@@ -3,7 +3,7 @@ import { prepare, version } from '../../../src/cli/prepare.ts';
 import type { OpenResult } from '../../../src/entry/open.ts';
 import type { Platform } from '../../../src/platform.ts';
 
-const platform = {} as Platform;
+const platform = { runtime: 'node', refuses: () => undefined } as unknown as Platform;
 
 async function run(args: readonly string[], result: OpenResult = { ok: false, problems: [] }) {
   let out = '';
@@ -13,9 +13,10 @@ async function run(args: readonly string[], result: OpenResult = { ok: false, pr
     {
       args,
       env: () => undefined,
-      readFile: () => 'text',
+      readFile: () => 'binds: [{ port: 3000, listeners: [{ routes: [] }] }]',
       readStdin: () => '',
       isTerminalGone: () => false,
+      modeOf: () => undefined,
       out: (text) => {
         out += text;
       },
@@ -44,12 +45,20 @@ describe('prepare', () => {
     });
   });
 
-  it('--validate-only opens and ends', async () => {
-    expect(await run(['--validate-only'], fine)).toMatchObject({ out: 'Configuration is valid!\n', exitCode: 0 });
+  it('--validate-only opens nothing and ends', async () => {
+    expect(await run(['--validate-only'], fine)).toMatchObject({
+      out: expect.stringMatching(/^Configuration is valid!\nport 3000 \(HTTP\)\n/),
+      opened: 0,
+      exitCode: 0,
+    });
+  });
+
+  it.each(['--json', '--portable', '--probe'])('%s goes with --validate-only', async (flag) => {
+    expect(await run([flag])).toMatchObject({ err: `error: ${flag} goes with --validate-only\n`, exitCode: 2 });
   });
 
   it('prints every error and ends with 1', async () => {
-    const result = await run(['-f', 'x.yaml', '--validate-only'], { ok: false, problems: ['x.yaml:1:1 one', 'x.yaml:2:1 two'] });
+    const result = await run(['-f', 'x.yaml'], { ok: false, problems: ['x.yaml:1:1 one', 'x.yaml:2:1 two'] });
     expect(result).toEqual({
       out: '',
       err: 'x.yaml:1:1 one\nx.yaml:2:1 two\n2 errors in x.yaml; nothing was started\n',

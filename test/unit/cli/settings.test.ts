@@ -27,6 +27,7 @@ function settled({ args = [], env = {}, files = {}, stdin = '' }: Told): Setting
       return text;
     },
     isTerminalGone: () => false,
+    modeOf: () => undefined,
     readStdin: () => stdin,
     out: () => undefined,
     err: () => undefined,
