@@ -83,7 +83,7 @@ export interface Stage {
 export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** An object is sent as JSON by POST. */
+  /** An object is sent as JSON by POST, bytes as they are. */
   readonly body?: object | string;
   readonly host?: string;
   readonly client?: Client;
@@ -207,11 +207,11 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
 }
 
 function requestOf(path: string, { method, headers = {}, body, host = 'localhost:3000' }: Ask): Request {
-  const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  const text = body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
   return new Request(`http://${host}${path}`, {
     method: method ?? (text === undefined ? 'GET' : 'POST'),
     headers: { host, ...headers },
-    ...(text === undefined ? {} : { body: text }),
+    ...(text === undefined ? {} : { body: text as BodyInit }),
   });
 }
 
