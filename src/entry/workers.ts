@@ -93,7 +93,16 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
 /** A changed entry takes effect; one that cannot be used is reported, and what runs goes on. */
 async function reread(env: WorkersEnv): Promise<void> {
   lookedMs = Date.now();
-  const stored = await storedConfig(env);
+  let stored: string | undefined;
+  try {
+    stored = await storedConfig(env);
+  } catch (thrown) {
+    platform.report(
+      'warn',
+      `the configuration in KV could not be looked at: ${thrown instanceof Error ? thrown.message : thrown}`,
+    );
+    return;
+  }
   if (isolate === undefined || stored === isolate.text) return;
   if (!isolate.isOpen) {
     isolate = await openIsolate(env, stored);
@@ -105,7 +114,10 @@ async function reread(env: WorkersEnv): Promise<void> {
   const problems = takeOver(running, env, stored);
   if (problems.length === 0) return;
   for (const problem of problems) platform.report('error', problem);
-  platform.report('error', `the changed configuration was not taken over: ${problems.length} errors; what ran goes on`);
+  platform.report(
+    'error',
+    `the changed configuration was not taken over: ${problems.length} ${problems.length === 1 ? 'error' : 'errors'}; what ran goes on`,
+  );
 }
 
 /** Returns what is wrong; nothing has changed then. */
