@@ -96,6 +96,16 @@ describe('the conversation', () => {
     ]);
   });
 
+  it('a call after a result is another turn', () => {
+    const call = (id: string) => ({ type: 'function_call', call_id: id, name: 'f', arguments: '{}' });
+    const result = { type: 'function_call_output', call_id: 'a', output: 'one' };
+    expect(items(call('a'), result, call('b')).map(({ role }: { role: string }) => role)).toEqual([
+      'assistant',
+      'tool',
+      'assistant',
+    ]);
+  });
+
   it('images of tools go with the user, who comes after all results', () => {
     const shown = (id: string) => ({
       type: 'function_call_output',

@@ -319,6 +319,14 @@ describe('errors in the stream', () => {
     expect(events.at(-1)).toMatchObject({ event: 'error', json: { type: 'error', error: { type, message: body.message } } });
   });
 
+  it("vLLM's shape of an error", () => {
+    const sse = `data: ${JSON.stringify({ object: 'error', message: 'long', type: 'BadRequestError', code: 400 })}\n\n`;
+    expect(parseSse(run(messagesOverChat, sse))[0]?.json).toEqual({
+      type: 'error',
+      error: { type: 'invalid_request_error', message: 'long', details: { error_code: '400' } },
+    });
+  });
+
   it('nothing follows an error', () => {
     const sse = error({ message: 'x' }) + chatStream([{ content: 'a' }]);
     expect(parseSse(run(messagesOverChat, sse))).toHaveLength(1);
