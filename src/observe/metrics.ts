@@ -2,10 +2,13 @@
 import type { CelExpression } from '../cel/expression.ts';
 import type { Exchange, Telemetry, UpstreamCallKind } from '../exchange.ts';
 import type { Observer } from './access-log.ts';
-import { answerSeenOf, providerOf, secondsPerTokenOf } from './facts.ts';
+import { answerSeenOf, secondsPerTokenOf } from './facts.ts';
 import { createFamilies, type Families } from './metric-families.ts';
-import { reasonOf } from './reasons.ts';
-import { type Counter, gaugeText, type Histogram, maxLabelLength } from './series.ts';
+import { backendOf, keyOf, modelLabelsOf, requestLabelsOf, routeLabelsOf, unknown } from './metric-labels.ts';
+import { type LiveFacts, textOf } from './metrics-text.ts';
+import type { Counter, Histogram } from './series.ts';
+
+export type { LiveFacts };
 
 /** A label that the configuration adds. */
 export interface AddedLabel {
@@ -16,21 +19,6 @@ export interface AddedLabel {
 export interface MetricsSetting {
   readonly removed: readonly string[];
   readonly added: readonly AddedLabel[];
-}
-
-/** What is true when somebody asks. */
-export interface LiveFacts {
-  readonly version: string;
-  readonly inFlight: number;
-  readonly boxes: readonly { readonly name: string; readonly isAlive: boolean | undefined }[];
-  readonly reloads: ReloadFacts;
-}
-
-export interface ReloadFacts {
-  readonly succeeded: number;
-  readonly failed: number;
-  /** False while the configuration's latest text could not be used. */
-  readonly isSynchronized: boolean;
 }
 
 export interface Metrics extends Pick<Telemetry, 'guardCheck' | 'upstreamCall' | 'retryRefused'> {
@@ -64,7 +52,6 @@ interface ModelBundle {
 
 /** Bundles are found again for as long as there is room; beyond that each exchange looks its series up one by one. */
 const maxBundles = 5_000;
-const unknown = 'unknown';
 
 export function createMetrics({ removed, added }: MetricsSetting): Metrics {
   const families = createFamilies({ removed, addedLabels: added.map(({ name }) => name) });
@@ -128,21 +115,6 @@ const callLabels: Readonly<Record<UpstreamCallKind, readonly [string, string]>> 
   Mirror: ['Mirror', 'Http'],
 };
 
-/**
- * Everything that labels are made of. The parts that clients write freely come last, and NUL stands in no header and no name:
- * nobody can write one part so that it passes for two.
- */
-function keyOf(exchange: Exchange, addedValues: readonly string[]): string {
-  const { attempts, protocol, error } = exchange;
-  const upstream = attempts.length === 0 ? '' : attempts[attempts.length - 1]?.upstream.name;
-  const key = `${upstream}\0${protocol?.name}\0${exchange.method}\0${exchange.status}\0${error?.code}\0${exchange.outcome}\0${exchange.peer.port}\0${exchange.gatewayName}\0${exchange.listenerName}\0${exchange.routeName}\0${exchange.responseModel}\0${cut(exchange.requestModel)}`;
-  return addedValues.length === 0 ? key : `${key}\0${JSON.stringify(addedValues)}`;
-}
-
-function cut(model: string | undefined): string | undefined {
-  return model === undefined || model.length <= maxLabelLength ? model : model.slice(0, maxLabelLength);
-}
-
 function createBundle(families: Families, exchange: Exchange, addedValues: readonly string[]): Bundle {
   const { attempts, protocol } = exchange;
   const labels = requestLabelsOf(exchange, addedValues);
@@ -199,72 +171,4 @@ function observeModel(families: Families, bundle: ModelBundle, exchange: Exchang
   if (usage.cachedInputTokens !== undefined) families.tokens.with('input_cache_read', ...labels).observe(usage.cachedInputTokens);
   if (usage.cacheCreationInputTokens !== undefined)
     families.tokens.with('input_cache_write', ...labels).observe(usage.cacheCreationInputTokens);
-}
-
-function requestLabelsOf(exchange: Exchange, addedValues: readonly string[]): string[] {
-  return [
-    backendOf(exchange),
-    exchange.protocol === undefined ? 'http' : 'llm',
-    methods.has(exchange.method) ? exchange.method : 'other',
-    String(exchange.status),
-    reasonOf(exchange),
-    ...routeLabelsOf(exchange),
-    ...addedValues,
-  ];
-}
-
-const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
-
-function routeLabelsOf({ peer, gatewayName, listenerName, routeName }: Exchange): string[] {
-  const bind = peer.port === undefined ? unknown : `bind/${peer.port}`;
-  // Corral's routes have no rules within them.
-  return [bind, gatewayName || unknown, listenerName || unknown, routeName || unknown, unknown];
-}
-
-/** A name that nobody serves is not worth a series of its own: clients could make up any number of them. */
-function modelLabelsOf(exchange: Exchange, operation: string): string[] {
-  const isServed = exchange.status !== 404;
-  return [
-    operation,
-    providerOf(exchange) ?? unknown,
-    (isServed ? exchange.requestModel : undefined) ?? unknown,
-    exchange.responseModel ?? unknown,
-  ];
-}
-
-function backendOf({ attempts }: Exchange): string {
-  return attempts.at(-1)?.upstream.name ?? unknown;
-}
-
-function textOf(families: Families, { version, inFlight, boxes, reloads }: LiveFacts): string {
-  const counted = Object.values(families) as readonly Families[keyof Families][];
-  const overflows = counted.filter((family) => family.overflows > 0);
-  return [
-    gaugeText('agentgateway_build_info', 'The program that answers here.', [{ labels: { tag: `corral-${version}` }, value: 1 }]),
-    gaugeText(
-      'agentgateway_config_synchronized',
-      'Whether the last configuration load/reload was successful or not, being synchronized with the on-disk configuration.',
-      [{ value: reloads.isSynchronized ? 1 : 0 }],
-    ),
-    counterText('corral_reload_total', 'Reloads of the configuration.', [
-      { labels: { result: 'failed' }, value: reloads.failed },
-      { labels: { result: 'succeeded' }, value: reloads.succeeded },
-    ]),
-    gaugeText('corral_in_flight', 'Exchanges whose last byte has not left yet.', [{ value: inFlight }]),
-    gaugeText(
-      'corral_box_up',
-      'Whether a box answers.',
-      boxes.flatMap(({ name, isAlive }) => (isAlive === undefined ? [] : [{ labels: { box: name }, value: isAlive ? 1 : 0 }])),
-    ),
-    ...counted.map((family) => family.write()),
-    counterText(
-      'corral_metric_overflow_total',
-      'Look-ups that found no room for another label value and were counted under "other".',
-      overflows.map(({ name, overflows: value }) => ({ labels: { metric: name }, value })),
-    ),
-  ].join('');
-}
-
-function counterText(name: string, help: string, values: Parameters<typeof gaugeText>[2]): string {
-  return gaugeText(name, help, values).replace(`# TYPE ${name} gauge`, `# TYPE ${name} counter`);
 }

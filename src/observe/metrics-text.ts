@@ -1,0 +1,51 @@
+/** The metrics as Prometheus reads them: what was counted, and what is true when somebody asks. */
+import type { Families } from './metric-families.ts';
+import { gaugeText } from './series.ts';
+
+/** What is true when somebody asks. */
+export interface LiveFacts {
+  readonly version: string;
+  readonly inFlight: number;
+  readonly boxes: readonly { readonly name: string; readonly isAlive: boolean | undefined }[];
+  readonly reloads: ReloadFacts;
+}
+
+export interface ReloadFacts {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** False while the configuration's latest text could not be used. */
+  readonly isSynchronized: boolean;
+}
+
+export function textOf(families: Families, { version, inFlight, boxes, reloads }: LiveFacts): string {
+  const counted = Object.values(families) as readonly Families[keyof Families][];
+  const overflows = counted.filter((family) => family.overflows > 0);
+  return [
+    gaugeText('agentgateway_build_info', 'The program that answers here.', [{ labels: { tag: `corral-${version}` }, value: 1 }]),
+    gaugeText(
+      'agentgateway_config_synchronized',
+      'Whether the last configuration load/reload was successful or not, being synchronized with the on-disk configuration.',
+      [{ value: reloads.isSynchronized ? 1 : 0 }],
+    ),
+    counterText('corral_reload_total', 'Reloads of the configuration.', [
+      { labels: { result: 'failed' }, value: reloads.failed },
+      { labels: { result: 'succeeded' }, value: reloads.succeeded },
+    ]),
+    gaugeText('corral_in_flight', 'Exchanges whose last byte has not left yet.', [{ value: inFlight }]),
+    gaugeText(
+      'corral_box_up',
+      'Whether a box answers.',
+      boxes.flatMap(({ name, isAlive }) => (isAlive === undefined ? [] : [{ labels: { box: name }, value: isAlive ? 1 : 0 }])),
+    ),
+    ...counted.map((family) => family.write()),
+    counterText(
+      'corral_metric_overflow_total',
+      'Look-ups that found no room for another label value and were counted under "other".',
+      overflows.map(({ name, overflows: value }) => ({ labels: { metric: name }, value })),
+    ),
+  ].join('');
+}
+
+function counterText(name: string, help: string, values: Parameters<typeof gaugeText>[2]): string {
+  return gaugeText(name, help, values).replace(`# TYPE ${name} gauge`, `# TYPE ${name} counter`);
+}
