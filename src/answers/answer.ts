@@ -4,6 +4,7 @@ import type { AiBackend, Backend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
 import { protocolOfRouteType, verdictOf } from '../protocols/index.ts';
+import { answerByModel } from './by-model.ts';
 import { answerCount } from './count.ts';
 import { answerInference } from './inference.ts';
 import { answerList, answerModel } from './lists.ts';
@@ -52,13 +53,22 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
   }
   // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
   const isOpen = !hasBox || ai.openPaths.has(`${exchange.method} ${path}`);
-  if (isOpen && (type === 'passthrough' || type === 'detect')) return answerPassthrough(exchange, ai.targets, tools);
+  if (isOpen && (type === 'passthrough' || type === 'detect')) return answerOpenPath(exchange, ai, tools);
   if (verdict.kind === 'served') return answerProtocol(exchange, ai, verdict.protocol, verdict.modelId, tools);
-  if (isOpen) return answerPassthrough(exchange, ai.targets, tools);
+  if (isOpen) return answerOpenPath(exchange, ai, tools);
   if (verdict.kind === 'unknown') throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
   exchange.protocol = verdict.protocol;
   const allow = 'allow' in verdict ? verdict.allow : '';
   throw new GatewayError('method_not_allowed', `${path} takes ${allow}, not ${exchange.method}`, { headers: { allow } });
+}
+
+/** A path that passes through. Among several providers only the model in the body says whose it is. */
+function answerOpenPath(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Promise<Response> {
+  if (!ai.needsModel) return answerPassthrough(exchange, ai.targets, tools);
+  const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
+  // One that was opened on boxes may be about no model at all.
+  if (exchange.request.body === null && boxes.length > 0) return answerPassthrough(exchange, boxes, tools);
+  return answerByModel(exchange, ai, tools);
 }
 
 function answerProtocol(
@@ -79,7 +89,7 @@ function answerProtocol(
     case 'estimate':
       return answerCount(exchange, ai, protocol, tools);
     case 'probe':
-      return answerPassthrough(exchange, ai.targets, tools);
+      return answerOpenPath(exchange, ai, tools);
     case 'management':
       return answerManagement(exchange, protocol.path, ai, tools);
   }

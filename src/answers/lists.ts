@@ -18,6 +18,7 @@ export async function answerList(exchange: Exchange, ai: AiBackend, protocol: Pr
       exchange,
       runningText(
         exchange,
+        ai,
         boxes.map((box) => box.name),
         tools,
       ),
@@ -52,8 +53,8 @@ function findModel(id: string, { models, extras }: VisibleModels): { model: Know
   return extra === undefined ? undefined : { model: extra.target };
 }
 
-function runningText(exchange: Exchange, boxes: readonly string[], tools: AnswerTools): string {
-  const maySee = visibilityOf(exchange, tools);
+function runningText(exchange: Exchange, ai: AiBackend, boxes: readonly string[], tools: AnswerTools): string {
+  const maySee = visibilityOf(exchange, tools, ai);
   const runners = tools.fleet
     .running()
     .filter(({ runner, boxNames }) => boxNames.some((name) => boxes.includes(name)) && maySee(runner.name));

@@ -17,7 +17,7 @@ export function boxesOf(ai: AiBackend, { fleet }: AnswerTools): readonly Upstrea
 
 export function visibleModels(exchange: Exchange, ai: AiBackend, tools: AnswerTools): VisibleModels {
   const names = new Set(boxesOf(ai, tools).map((box) => box.name));
-  const maySee = visibilityOf(exchange, tools);
+  const maySee = visibilityOf(exchange, tools, ai);
   const known = tools.fleet
     .models()
     .filter(({ boxNames }) => boxNames.some((name) => names.has(name)))
@@ -36,9 +36,13 @@ export function isDemoOpen({ hasDemo, fleet }: AnswerTools): boolean {
   return hasDemo && !fleet.hasAnsweringBox();
 }
 
-export function visibilityOf({ identity }: Exchange, { limits }: AnswerTools): (name: string) => boolean {
-  const patterns = identity?.allowedModels;
-  return (name) => (patterns === undefined || isModelAllowed(patterns, name)) && (limits.allowCloudModels || !isCloudModel(name));
+/** By the client's key, by the cloud rule, and where a backend is given by the rules of its models. */
+export function visibilityOf(exchange: Exchange, { limits }: AnswerTools, ai?: AiBackend): (name: string) => boolean {
+  const patterns = exchange.identity?.allowedModels;
+  return (name) =>
+    (patterns === undefined || isModelAllowed(patterns, name)) &&
+    (limits.allowCloudModels || !isCloudModel(name)) &&
+    ai?.mayUse?.(name, exchange) !== false;
 }
 
 function extraOf({ name, target }: AddedModel, known: readonly KnownModel[]): ExtraModel {

@@ -91,7 +91,7 @@ export async function tryOne(
       bodyWasRead: isPlain,
     }),
     body: call?.body?.draft(),
-    protocol: exchange.protocol,
+    protocol: target.passthrough === 'opaque' ? undefined : exchange.protocol,
     rewrites: undefined,
     timeoutMs: undefined,
   };

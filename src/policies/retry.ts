@@ -12,7 +12,9 @@ const optionsField = z.strictObject({
     .min(1)
     .max(255)
     .default(1)
-    .describe('How many tries are made in all, the first one included: 1 never tries again. At most 32 are made.'),
+    .describe(
+      'How many tries are made in all, the first one included: 1 never tries again. At most 32 are made, and for all requests of a route together a fifth of their number and ten a second more.',
+    ),
   codes: z
     .array(z.int().min(100).max(599))
     .describe('Status codes of an upstream that are tried again. Failures to get an answer always are.'),
@@ -33,8 +35,7 @@ export type RetryOptions = z.output<typeof optionsField>;
 
 export const retry = definePolicy<RetryOptions>({
   name: 'retry',
-  about:
-    'Tries again when an upstream gives no answer or one of the given codes. For all requests of a route together, further tries are limited to a fifth of the requests and ten a second.',
+  about: 'Tries again when an upstream gives no answer or one of the given codes, within a budget for all requests of the route.',
   places: ['route'],
   options: optionsField,
   example: `retry:

@@ -44,3 +44,11 @@ function decodeForm(protocol: Protocol, bytes: Uint8Array, request: Request): Ca
     bytesFor: (name) => formWithModel(bytes, boundary, name),
   };
 }
+
+/** The model that a body of an unknown protocol names, JSON or form. Throws invalid_body for what is neither. */
+export function modelInBody(bytes: Uint8Array, { headers }: Pick<Exchange, 'headers'>): string | undefined {
+  const contentType = headers.get('content-type');
+  if (contentType?.toLowerCase().startsWith('multipart/form-data') !== true) return nameIn(readObject(bytes), 'model');
+  const model = modelInForm(bytes, boundaryOf(contentType))?.model;
+  return model?.trim() === '' ? undefined : model;
+}

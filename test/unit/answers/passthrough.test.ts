@@ -18,7 +18,7 @@ describe('passing through', () => {
   });
 
   test('a retry policy keeps the body, its coding too', async () => {
-    const stage = stageOf(boxes([host('a'), host('b')], { route: '{ retry: { codes: [503] } }' }), refusedFirst);
+    const stage = stageOf(boxes([host('a'), host('b')], { route: '{ retry: { attempts: 2, codes: [503] } }' }), refusedFirst);
     const before = stage.budgetLeft();
     const { status } = await stage.read('/x', { body: 'twice', headers: { 'content-encoding': 'x-own' } });
     expect(status).toBe(200);

@@ -154,7 +154,9 @@ describe('llm', () => {
   it('virtual models have exactly one routing with targets', () => {
     const text = (routing: string) =>
       `llm:\n  models: [{name: a, provider: ollama}]\n  virtualModels:\n  - name: v\n    routing: ${routing}\n`;
-    expect(errorsOf(text('{}'))).toEqual(['5:14 llm.virtualModels[0].routing: expected exactly one of: weighted, failover']);
+    expect(errorsOf(text('{}'))).toEqual([
+      '5:14 llm.virtualModels[0].routing: expected exactly one of: weighted, failover, conditional',
+    ]);
     expect(errorsOf(text('{weighted: {targets: []}}'))).toEqual([
       '5:35 llm.virtualModels[0].routing.weighted.targets: expected at least one target',
     ]);

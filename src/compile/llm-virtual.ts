@@ -1,0 +1,124 @@
+/** Virtual models: names that stand for several models of `llm.models`, and how one of them is chosen for a request. */
+import type { Target } from '../backends/target.ts';
+import type { VirtualModelConfig, VirtualRouting } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { type ModelRow, rowsFor } from './llm-rows.ts';
+import { PlanError } from './upstreams.ts';
+
+/** The targets that may serve this request, in the order of the file. Throws GatewayError where none may. */
+export type Chooser = (exchange: Exchange, random: () => number) => readonly Target[];
+
+/** `warn`: for what works and is probably not meant. */
+export function compileVirtualModel(
+  { name, routing }: VirtualModelConfig,
+  rows: readonly ModelRow[],
+  warn: (message: string) => void,
+): Chooser {
+  for (const { model } of routing.targets) {
+    if (!rows.some((row) => row.pattern.matches(model)))
+      throw new PlanError(`llm.virtualModels: "${name}" names the model "${model}", which no entry of llm.models takes`);
+  }
+  switch (routing.kind) {
+    case 'weighted':
+      return weighted(routing, rows, warn);
+    case 'conditional':
+      return conditional(name, routing, rows);
+    case 'failover':
+      return failover(name, routing, rows, warn);
+  }
+}
+
+/** The choice is made once for a request; what is chosen is asked for as if the client had named it. */
+function weighted(
+  { targets }: Extract<VirtualRouting, { kind: 'weighted' }>,
+  rows: readonly ModelRow[],
+  warn: (message: string) => void,
+): Chooser {
+  const total = targets.reduce((sum, { weight }) => sum + weight, 0);
+  if (total === 0) warn('every weight is 0: nothing is ever served');
+  return (exchange, random) => {
+    let rest = random() * total;
+    for (const { model, weight } of targets) {
+      rest -= weight;
+      if (weight > 0 && rest < 0) return targetsNamed(rows, model, exchange);
+    }
+    return [];
+  };
+}
+
+function conditional(
+  name: string,
+  { targets }: Extract<VirtualRouting, { kind: 'conditional' }>,
+  rows: readonly ModelRow[],
+): Chooser {
+  return (exchange) => {
+    const found = targets.find(({ when }) => when === undefined || when === null || when.holds(exchange));
+    if (found !== undefined) return targetsNamed(rows, found.model, exchange);
+    throw new GatewayError(
+      'virtual_model_no_matching_target',
+      `no condition of the model '${name}' holds for this request, and it has no target without one`,
+    );
+  };
+}
+
+/** All targets, priorities as groups: the loop over them moves on within the request. */
+function failover(
+  name: string,
+  { targets }: Extract<VirtualRouting, { kind: 'failover' }>,
+  rows: readonly ModelRow[],
+  warn: (message: string) => void,
+): Chooser {
+  const pool = {};
+  const upstreams = new Set(
+    targets.flatMap(({ model }) => rows.filter((row) => row.pattern.matches(model)).map((row) => row.target.upstream)),
+  );
+  if (upstreams.size === 1 && targets.length > 1)
+    warn(`all its targets are at ${[...upstreams].map((upstream) => upstream.name).join()}: when that fails, all of them do`);
+  // Made once: an upstream's model keeps its health between requests.
+  const asked = new Map<ModelRow, Map<string, Target>>();
+  const targetFor = (row: ModelRow, model: string, group: number): Target => {
+    const byModel = asked.get(row) ?? new Map<string, Target>();
+    asked.set(row, byModel);
+    const key = `${group} ${model}`;
+    const known = byModel.get(key);
+    if (known !== undefined) return known;
+    const target = {
+      ...askedFor(row.target, model),
+      group,
+      failsOver: true,
+      pool,
+      health: row.healthFor(row.target.declares ?? model),
+    };
+    byModel.set(key, target);
+    return target;
+  };
+  return (exchange) => {
+    let refusal: unknown;
+    const found = targets.flatMap(({ model, priority }) => {
+      try {
+        return rowsFor(rows, model, exchange).map((row) => targetFor(row, model, priority));
+      } catch (thrown) {
+        // One that this client may not use is no reason to keep the others from it.
+        refusal = thrown;
+        return [];
+      }
+    });
+    if (found.length > 0) return found;
+    throw (
+      refusal ?? new GatewayError('model_not_found', `Model not found: none of the models behind '${name}' takes this request`)
+    );
+  };
+}
+
+function targetsNamed(rows: readonly ModelRow[], model: string, exchange: Exchange): readonly Target[] {
+  const found = rowsFor(rows, model, exchange);
+  if (found.length === 0)
+    throw new GatewayError('model_not_found', `Model not found: no entry of llm.models takes '${model}' here`);
+  return found.map((row) => askedFor(row.target, model));
+}
+
+/** The target as if the client had asked for this model itself. */
+function askedFor(target: Target, model: string): Target {
+  return { ...target, modelFor: (_virtual, isBox) => target.modelFor(model, isBox) };
+}
