@@ -112,6 +112,8 @@ export async function tryOne(
   exchange.attempts.push(record);
   // A policy of the backend may have read what would have streamed through: then it has no coding any more.
   if (bytes === undefined && exchange.heldBody !== undefined) delete attempt.outgoing.headers['content-encoding'];
+  // An answer that is translated, guarded or read by a policy must be readable.
+  if (attempt.rewrites !== undefined || exchange.answerIsRead) delete attempt.outgoing.headers['accept-encoding'];
   const held = attempt.replacedBody ?? bytes ?? exchange.heldBody;
   const body = attempt.body?.bytes() ?? (attempt.replacedBody ? undefined : formFor(call, model)) ?? unreadBody(exchange, held);
   const answered = await sendNoting(target, attempt, body, model, record, tools);

@@ -18,13 +18,11 @@ export function createPromptGuard(options: PromptGuardOptions | undefined, scope
   const answers = createAnswerGuards(options.response, guardsStreams, scope);
   if (options.response.length > 0) warnOfStreams(guardsStreams, answers.rules, scope);
   return (attempt, llmRequest) => {
-    const { body, protocol, outgoing } = attempt;
+    const { body, protocol } = attempt;
     if (body === undefined || protocol?.texts === undefined) return undefined;
     if (options.response.length > 0) {
       const rewrite = answers.rewriteFor(attempt, llmRequest);
       if (rewrite !== undefined) attempt.rewrites = [...(attempt.rewrites ?? []), rewrite];
-      // What is guarded must be readable.
-      delete outgoing.headers['accept-encoding'];
     }
     return guardRequest({ attempt, body, texts: protocol.texts, llmRequest });
   };

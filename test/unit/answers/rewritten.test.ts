@@ -218,3 +218,16 @@ test('a request that is refused reaches nobody', async () => {
   expect(stage.told.map(({ exchange }) => exchange.outcome)).toEqual(['refused', 'refused', 'refused']);
   expect(new GatewayError('guard_rejected', '').status).toBe(403);
 });
+
+test('an upstream is asked for an answer without encoding only where it is looked into', async () => {
+  const vendor =
+    '{ ai: { name: v, hostOverride: "a:1", provider: { openAI: { model: m } }, policies: { backendAuth: { key: k } } } }';
+  const codingOf = async (promptGuard: object) => {
+    const stage = stageOf(boxes([vendor], { route: `{ ai: { promptGuard: ${JSON.stringify(promptGuard)} } }` }), {
+      a: completion('x'),
+    });
+    await stage.read('/v1/chat/completions', { ...chat('m'), headers: { 'accept-encoding': 'gzip' } });
+    return stage.sent[0]?.headers['accept-encoding'];
+  };
+  expect([await codingOf(masking), await codingOf({ request: masking.response })]).toEqual([undefined, 'gzip']);
+});

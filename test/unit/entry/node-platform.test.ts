@@ -137,6 +137,44 @@ describe('send', () => {
     expect(headers.getSetCookie()).toEqual(['a=1', 'b=2']);
   });
 
+  it('gives the body as a stream, as it comes, no faster than it is read', async () => {
+    let written = 0;
+    const url = await box((_, outgoing) => {
+      const piece = Buffer.alloc(64 * 1024, 120);
+      const more = () => {
+        while (written < 400 && outgoing.write(piece)) written++;
+      };
+      outgoing.on('drain', more);
+      more();
+    });
+    const response = await newPlatform().send(ask(url));
+    const reader = response.body.stream().getReader();
+    expect(decoder.decode((await reader.read()).value).slice(0, 3)).toBe('xxx');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(written).toBeLessThan(400);
+    await reader.cancel();
+  });
+
+  it('ends, breaks and lets go of a body that is read as a stream', async () => {
+    let closed = 0;
+    const url = await box((request, outgoing) => {
+      outgoing.on('close', () => closed++);
+      outgoing.write('one');
+      if (request.url === '/ends') outgoing.end('two');
+      else if (request.url === '/breaks') setTimeout(() => outgoing.destroy(), 20);
+    });
+    const platform = newPlatform();
+    const streamOf = async (path: string) => (await platform.send(ask(new URL(path, url).href))).body.stream();
+    expect(await new Response((await streamOf('/ends')) as ReadableStream<Uint8Array<ArrayBuffer>>).text()).toBe('onetwo');
+    const breaking = (await streamOf('/breaks')).getReader();
+    expect(decoder.decode((await breaking.read()).value)).toBe('one');
+    await expect(breaking.read()).rejects.toMatchObject({ code: 'upstream_closed' });
+    const left = (await streamOf('/left')).getReader();
+    await left.read();
+    await left.cancel();
+    await until(() => closed === 3);
+  });
+
   it('follows no redirect and inflates nothing', async () => {
     const url = await box((_, outgoing) => outgoing.writeHead(302, { location: '/x', 'content-encoding': 'gzip' }).end('raw'));
     const response = await newPlatform().send(ask(url));
