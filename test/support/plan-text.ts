@@ -20,7 +20,7 @@ export function planText(plan: CompiledPlan, usual: PlanSettings): string {
   const lines: string[] = [];
   const say = (depth: number, text: string) => lines.push(`${'  '.repeat(depth)}${text}`);
   for (const bind of plan.binds) {
-    say(0, `bind ${bind.port}`);
+    say(0, `bind ${bind.port}${tlsText(bind)}`);
     for (const listener of bind.listeners) sayListener(listener, plan, say);
   }
   const settings = Object.entries(plan.settings).filter(([name, value]) => {
@@ -71,6 +71,18 @@ function valueText(value: unknown): string {
   if (!('host' in value && 'port' in value)) return JSON.stringify(value);
   const host = String(value.host);
   return `${host.includes(':') ? `[${host}]` : host}:${value.port}`;
+}
+
+/** Certificates by the name they are for, and the settings that are not left to the runtime; no PEM. */
+function tlsText({ tls }: CompiledPlan['binds'][number]): string {
+  if (tls === undefined) return '';
+  const { certificates, root, ...settings } = tls;
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return [
+    ` HTTPS for ${certificates.map(({ hostname }) => hostname || '*').join(' ')}`,
+    ...(root === undefined ? [] : ['client certificates']),
+    ...given.map(([name, value]) => `${name} ${String(value)}`),
+  ].join(', ');
 }
 
 type Say = (depth: number, text: string) => void;

@@ -112,7 +112,9 @@ boxes: den http://den:11434, attic http://attic:11434
   it('says everything that is wrong, and ends with 1', async () => {
     const { out, err, exitCode } = await run('bindz: []\nconfig: { adminAdr: x }\n');
     expect([out, exitCode]).toEqual(['', 1]);
-    expect(err).toMatch(/^warning: x\.yaml:1:1 nothing is served.*\nx\.yaml:1:1 bindz.*x\.yaml:2:11 config\.adminAdr.*2 errors in x\.yaml; nothing was started\n$/s);
+    expect(err).toMatch(
+      /^warning: x\.yaml:1:1 nothing is served.*\nx\.yaml:1:1 bindz.*x\.yaml:2:11 config\.adminAdr.*2 errors in x\.yaml; nothing was started\n$/s,
+    );
   });
 
   it('refuses what this runtime cannot do, with its place', async () => {

@@ -105,7 +105,9 @@ describe('tls of listeners', () => {
   it('is for llm on a port of its own', () => {
     const llm = (keys: string) => `llm:\n  tls: { cert: c.pem, key: k.pem }\n  models: []\n${keys}`;
     expect(errorsOf(llm('  port: 4443\n'))).toEqual([]);
-    expect(errorsOf(llm('  gateways: g\ngateways:\n  g: { port: 1 }\n'))[0]).toContain('llm.gateways cannot be used with llm.tls');
+    expect(errorsOf(llm('  gateways: g\ngateways:\n  g: { port: 1 }\n'))[0]).toContain(
+      'llm.gateways cannot be used with llm.tls',
+    );
     expect(errorsOf(llm('gateways:\n  default: { port: 1 }\n'))[0]).toContain('llm is served by the gateway "default" here');
   });
 });

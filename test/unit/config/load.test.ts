@@ -243,7 +243,7 @@ describe('unknown keys, with the nearest known one', () => {
 
   it('lists the known keys when none is near', () => {
     expect(errorsOf('binds: []\nxyzzy: 1\n')).toEqual([
-      '2:1 xyzzy: unknown key; known here: binds, gateways, routes, backends, llm, config, frontendPolicies, fleet',
+      '2:1 xyzzy: unknown key; known here: binds, gateways, routes, routeGroups, policies, backends, llm, config, frontendPolicies, fleet',
     ]);
   });
 
