@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { type AttemptsResult, type Payload, tryCandidates } from '../../../src/backends/attempts.ts';
+import { createHealthState, createTargetHealth } from '../../../src/backends/health.ts';
 import type { Candidate } from '../../../src/backends/target.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import type { RetryRule } from '../../../src/exchange.ts';
+import type { Attempt, RetryRule } from '../../../src/exchange.ts';
 import { decodeCall } from '../../../src/protocols/decode.ts';
 import { openaiChat } from '../../../src/protocols/openai-chat.ts';
-import { candidate, createTries, endOf, type Sent, type Tries, target } from './stage.ts';
+import { candidate, createTries, endOf, evictable, type Sent, type Tries, target } from './stage.ts';
 
 function payloadOf(tries: Tries, body: object = { model: 'llama3.2', messages: [] }): Payload {
   const bytes = new TextEncoder().encode(JSON.stringify(body));
@@ -165,7 +166,162 @@ describe('other hosts', () => {
   });
 });
 
+describe('where failover is configured', () => {
+  const groups = (kind: 'box' | 'host' | 'openai') =>
+    ['a', 'b'].map((name, group) => candidate(target(name, { kind, group, failsOver: true })));
+
+  test.each([
+    ['upstream_closed', 'a b', 'answered b 200'],
+    ['upstream_refused', 'a b', 'answered b 200'],
+    [429, 'a b', 'answered b 200'],
+    [500, 'a b', 'answered b 200'],
+    [503, 'a b', 'answered b 200'],
+    [599, 'a b', 'answered b 200'],
+    [200, 'a', 'answered a 200'],
+    [400, 'a', 'answered a 400'],
+    [401, 'a', 'answered a 401'],
+    [404, 'a', 'answered a 404'],
+  ] as const)('%s', async (fate, asked, result) => {
+    const tries = createTries();
+    playing(tries, { a: fate, b: 200 });
+    expect(await outcomeOf(tries, groups('openai'))).toEqual([asked, result]);
+  });
+
+  test('for boxes as well', async () => {
+    const tries = createTries();
+    playing(tries, { a: 429, b: 200 });
+    expect(await outcomeOf(tries, groups('box'))).toEqual(['a b', 'answered b 200']);
+  });
+
+  test('the last one’s answer is what the client gets', async () => {
+    const tries = createTries();
+    playing(tries, { a: 500, b: 429 });
+    expect(await outcomeOf(tries, groups('openai'))).toEqual(['a b', 'answered b 429']);
+    expect(tries.sent.map(({ isCancelled }) => isCancelled)).toEqual([true, false]);
+  });
+
+  test('a limit of the request itself ends it all', async () => {
+    const tries = createTries();
+    tries.exchange.deadlineMs = 1_000;
+    playing(tries, {});
+    const outcome = outcomeOf(tries, groups('openai'));
+    await tries.clock.advance(1_000);
+    expect(await outcome).toEqual(['a', 'request_timeout']);
+  });
+});
+
+test('further tries say which one they are, the first says nothing', async () => {
+  const tries = createTries();
+  tries.exchange.retry = retry({ attempts: 3 });
+  playing(tries, { a: 503, b: 'upstream_refused' });
+  await outcomeOf(tries, boxes('a', 'b'));
+  expect(tries.sent.map(({ request }) => request.headers['x-retry-attempt'])).toEqual([undefined, '1', '2']);
+});
+
+test('an upstream without words for the call is left for the next one, and is never tried again', async () => {
+  const wordless = target('a', {
+    kind: 'openai',
+    translationFor: () => {
+      throw new GatewayError('unsupported_conversion', 'no words');
+    },
+  });
+  const tries = createTries();
+  playing(tries, { b: 200 });
+  expect(await outcomeOf(tries, [candidate(wordless), ...hosts('b')])).toEqual(['b', 'answered b 200']);
+  const alone = createTries();
+  alone.exchange.retry = retry({ attempts: 3 });
+  expect(await outcomeOf(alone, [candidate(wordless)])).toEqual(['', 'unsupported_conversion']);
+});
+
+describe('health', () => {
+  const watched = () => {
+    const state = createHealthState();
+    const isUnhealthy = (_: unknown, { status }: { status: number }) => status >= 500;
+    return {
+      state,
+      target: target('a', { kind: 'openai', health: createTargetHealth(state, { isUnhealthy, eviction: undefined }) }),
+    };
+  };
+
+  test.each([
+    [200, 1, 0],
+    [404, 1, 0],
+    [500, 0.7, 1],
+    ['upstream_refused', 0.7, 1],
+    ['upstream_closed', 0.7, 1],
+  ] as const)('after %s', async (fate, health, failures) => {
+    const { state, target: one } = watched();
+    const tries = createTries();
+    playing(tries, { a: fate });
+    await outcomeOf(tries, [candidate(one)]);
+    expect(state).toMatchObject({ health, failures, waiting: 0 });
+  });
+
+  test('the time to headers of a good answer is learned', async () => {
+    const { state, target: one } = watched();
+    const tries = createTries();
+    playing(tries, {});
+    const outcome = outcomeOf(tries, [candidate(one)]);
+    await tries.clock.advance(1_500);
+    expect(state.waiting).toBe(1);
+    tries.sent[0]?.answer(200);
+    await outcome;
+    expect(state).toMatchObject({ latencySeconds: 1.5, waiting: 0 });
+  });
+
+  test('a client that leaves, and a request whose time is up, say nothing of it', async () => {
+    const { state, target: one } = watched();
+    const left = createTries();
+    playing(left, {});
+    const leaving = outcomeOf(left, [candidate(one)]);
+    await left.clock.settle();
+    left.client.leave();
+    left.leavings[0]?.abort();
+    expect(await leaving).toEqual(['a', 'ClientGone']);
+    const late = createTries();
+    late.exchange.deadlineMs = 100;
+    playing(late, {});
+    const timing = outcomeOf(late, [candidate(one)]);
+    await late.clock.advance(100);
+    expect(await timing).toEqual(['a', 'request_timeout']);
+    expect(state).toEqual(createHealthState());
+  });
+
+  test('a limit of the try does', async () => {
+    const { state, target: one } = watched();
+    const tries = createTries();
+    playing(tries, {});
+    const limited = { ...one, edits: [(attempt: Attempt) => void Object.assign(attempt, { timeoutMs: 100 })] };
+    const outcome = outcomeOf(tries, [candidate(limited)]);
+    await tries.clock.advance(100);
+    expect(await outcome).toEqual(['a', 'upstream_timeout']);
+    expect(state.failures).toBe(1);
+  });
+});
+
 describe('retry', () => {
+  test('a condition on the answer retries what no code names', async () => {
+    const tries = createTries();
+    tries.exchange.retry = retry({ statuses: new Set(), condition: (_, { status }) => status === 418 });
+    playing(tries, { a: 418 });
+    expect(await outcomeOf(tries, hosts('a'))).toEqual(['a a', 'answered a 418']);
+    const others = createTries();
+    others.exchange.retry = retry({ statuses: new Set(), condition: (_, { status }) => status === 418 });
+    playing(others, { a: 503 });
+    expect(await outcomeOf(others, hosts('a'))).toEqual(['a', 'answered a 503']);
+  });
+
+  test('whoever was evicted by its answer is not asked again while another is there', async () => {
+    const sick = evictable('a', { kind: 'host' });
+    const tries = createTries();
+    tries.exchange.retry = retry({ attempts: 4 });
+    tries.script = (name, sent) => {
+      if (name === 'a') sick.evict();
+      sent.answer(503);
+    };
+    expect(await outcomeOf(tries, [sick.candidate, ...hosts('b')])).toEqual(['a b b b', 'answered b 503']);
+  });
+
   test('attempts are all tries, the first one included', async () => {
     const tries = createTries();
     tries.exchange.retry = retry({ attempts: 3 });

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { orderCandidates } from '../../../src/backends/candidates.ts';
+import { createHealthState, createTargetHealth } from '../../../src/backends/health.ts';
 import type { Candidate, Target } from '../../../src/backends/target.ts';
+import { compileCel } from '../../../src/cel/compile-cel.ts';
 import { type Facts, FakeHerd, runner } from '../answers/fake-herd.ts';
 import { fakeExchange } from '../policies/fake-exchange.ts';
-import { target } from './stage.ts';
+import { evictable, target } from './stage.ts';
 
 function order(
   targets: readonly Target[],
@@ -176,4 +178,142 @@ describe('weights', () => {
 test('one target needs no knowledge', () => {
   expect(order([target('a')], { a: { isAlive: false, models: [] } })).toEqual(['a']);
   expect(order([])).toEqual([]);
+});
+
+describe('eviction', () => {
+  test('those that are evicted come after all others, but before those that are down', () => {
+    const sick = evictable('a');
+    sick.evict();
+    const row = [sick.candidate.target, target('b', { group: 1 }), target('c', { group: 2 })];
+    expect(order(row)).toEqual(['b', 'c', 'a']);
+    expect(order(row, { b: { isAlive: false }, c: { isAlive: false } })).toEqual(['a', 'b', 'c']);
+  });
+
+  test('even with the model, with written weights and without a model', () => {
+    const sick = evictable('a', { weight: 1_000_000 });
+    sick.evict();
+    const row = [sick.candidate.target, target('b', { weight: 1 })];
+    expect(order(row, { a: has })).toEqual(['b', 'a']);
+    expect(orderUnnamed([evictedTarget('a'), target('b')])).toEqual(['b', 'a']);
+  });
+
+  test('all evicted: as if none were', () => {
+    expect(order([evictedTarget('a'), evictedTarget('b')])).toEqual(['a', 'b']);
+  });
+});
+
+function evictedTarget(name: string): Target {
+  const sick = evictable(name);
+  sick.evict();
+  return sick.candidate.target;
+}
+
+describe('upstreams that are no boxes and share the load', () => {
+  const pool = {};
+  /** With a score from 0 to 1. */
+  const vendor = (name: string, health: number, group = 0): Target =>
+    target(name, { kind: 'openai', pool, group, health: createTargetHealth({ ...createHealthState(), health }, noRule) });
+  const noRule = { isUnhealthy: () => false, eviction: undefined };
+  const drawing = (...draws: number[]) => {
+    let at = 0;
+    return () => draws[at++] ?? 0;
+  };
+
+  test('the better one of two that are drawn, then the rest, best first', () => {
+    const row = [vendor('a', 0.5), vendor('b', 0.9), vendor('c', 0.7)];
+    expect(order(row, {}, 'm', drawing(0, 0.7))).toEqual(['c', 'b', 'a']);
+    expect(order(row, {}, 'm', drawing(0.4, 0))).toEqual(['b', 'c', 'a']);
+    expect(order(row, {}, 'm', drawing(0, 0))).toEqual(['a', 'b', 'c']);
+    expect(order(row, {}, 'm', drawing(0.999_999, 0.999_999))).toEqual(['c', 'b', 'a']);
+  });
+
+  test('what is under way counts against one', () => {
+    const slow = { ...createHealthState(), latencySeconds: 1 };
+    const row = ['a', 'b'].map((name) => target(name, { kind: 'openai', pool, health: createTargetHealth({ ...slow }, noRule) }));
+    expect(order(row, { a: { inFlight: 1 } }, 'm', drawing(0, 0.9))).toEqual(['b', 'a']);
+    expect(order(row, { b: { inFlight: 1 } }, 'm', drawing(0, 0.9))).toEqual(['a', 'b']);
+  });
+
+  test('group by group', () => {
+    const row = [vendor('a', 0.1, 0), vendor('b', 0.2, 0), vendor('c', 0.3, 1), vendor('d', 0.4, 1)];
+    expect(order(row, {}, 'm', drawing(0, 0.9, 0, 0.9))).toEqual(['b', 'a', 'd', 'c']);
+  });
+
+  test('a request without a model, too', () => {
+    expect(orderUnnamed([vendor('a', 0.5), vendor('b', 0.9)])).toEqual(['b', 'a']);
+  });
+
+  test('not where the configuration does not let them: file order', () => {
+    const [a, b] = [vendor('a', 0.1), vendor('b', 0.9)];
+    expect(
+      order(
+        [
+          { ...a, pool: undefined },
+          { ...b, pool: undefined },
+        ],
+        {},
+        'm',
+        drawing(0, 0.9),
+      ),
+    ).toEqual(['a', 'b']);
+    expect(order([a, { ...b, pool: {} }], {}, 'm', drawing(0, 0.9))).toEqual(['a', 'b']);
+  });
+
+  test('boxes keep their placement beside them', () => {
+    const mixed = [target('box', { pool }), vendor('b', 0.1), vendor('c', 0.9), target('other', { pool })];
+    expect(order(mixed, {}, 'm', drawing(0, 0.9))).toEqual(['box', 'c', 'b', 'other']);
+  });
+});
+
+describe('sessions', () => {
+  const affinity = compileCel('request.headers["x-session"]');
+  const row = ['a', 'b', 'c', 'd'].map((name) => target(name, { affinity }));
+  const orderFor = (
+    session: string | undefined,
+    targets: readonly Target[] = row,
+    facts: Readonly<Record<string, Facts>> = {},
+  ) => {
+    const herd = new FakeHerd(targets.map((one) => one.upstream));
+    for (const [name, fact] of Object.entries(facts)) herd.know(name, fact);
+    const exchange = fakeExchange({ headers: session === undefined ? {} : { 'x-session': session } });
+    return orderCandidates(targets, 'llama3.2', herd, () => 0.5, exchange).map(nameOf);
+  };
+  const names = (session: string) => orderFor(session)[0];
+
+  test('one of them has it, however busy, and others have others', () => {
+    const first = orderFor('alice')[0] ?? '';
+    expect(orderFor('alice', row, { [first]: { inFlight: 100 } })[0]).toBe(first);
+    expect(new Set(['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace'].map(names)).size).toBeGreaterThan(1);
+  });
+
+  test('while it is evicted or down the next one has it, and the others keep theirs', () => {
+    for (const session of ['alice', 'bob', 'carol', 'dave']) {
+      const [first, second] = orderFor(session);
+      expect(orderFor(session, row, { [first ?? '']: { isAlive: false } })[0]).toBe(second);
+      const gone = row.map((one) => (one.upstream.name === first ? { ...evictedTarget(first ?? ''), affinity } : one));
+      expect(orderFor(session, gone)[0]).toBe(second);
+      const other = row.map((one) => (one.upstream.name === second ? { ...evictedTarget(second ?? ''), affinity } : one));
+      expect(orderFor(session, other)[0]).toBe(first);
+    }
+  });
+
+  test('not where the model is not, and only in the first group that can serve', () => {
+    const [first] = orderFor('alice');
+    expect(orderFor('alice', row, { [first ?? '']: lacks, a: first === 'a' ? lacks : {} })[0]).not.toBe(first);
+    const grouped = row.map((one) => ({ ...one, group: one.upstream.name === first ? 1 : 0 }));
+    expect(orderFor('alice', grouped).at(-1)).toBe(first);
+  });
+
+  test('a request without a session is placed as usual', () => {
+    expect(orderFor(undefined, row, { a: { inFlight: 1 } })).toEqual(['b', 'c', 'd', 'a']);
+    expect(orderFor('', row, { a: { inFlight: 1 } })).toEqual(['b', 'c', 'd', 'a']);
+  });
+
+  test('written weights are kept: the heavier one has more sessions', () => {
+    const weighted = [target('a', { affinity, weight: 9 }), target('b', { affinity, weight: 1 })];
+    let count = 0;
+    for (let index = 0; index < 1_000; index++) if (orderFor(`s${index}`, weighted)[0] === 'a') count++;
+    expect(count).toBeGreaterThan(850);
+    expect(count).toBeLessThan(950);
+  });
 });

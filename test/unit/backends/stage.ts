@@ -1,5 +1,6 @@
 /** Tries at upstreams that a test answers by hand. */
 import type { AttemptTools } from '../../../src/backends/attempts.ts';
+import { createHealthState, createTargetHealth } from '../../../src/backends/health.ts';
 import type { Leaving } from '../../../src/backends/send.ts';
 import type { Candidate, Target } from '../../../src/backends/target.ts';
 import { GatewayError } from '../../../src/errors.ts';
@@ -41,6 +42,18 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
 
 export function candidate(one: Target, model: string | undefined = 'llama3.2'): Candidate {
   return { target: one, model, isLastResort: false };
+}
+
+/** A candidate that a test evicts. */
+export function evictable(name: string, given: Parameters<typeof target>[1] = {}): { candidate: Candidate; evict(): void } {
+  const state = createHealthState();
+  const health = createTargetHealth(state, { isUnhealthy: (_, { status }) => status >= 500, eviction: undefined });
+  return {
+    candidate: candidate(target(name, { health, ...given })),
+    evict() {
+      state.evictedUntilMs = Number.POSITIVE_INFINITY;
+    },
+  };
 }
 
 /** One request that reached an upstream. */
