@@ -18,6 +18,7 @@
  */
 import type { MiddlewareHandler } from 'hono';
 import * as z from 'zod';
+import * as core from 'zod/v4/core';
 import { absenceIn } from '../cel/absent.ts';
 import { celField } from '../cel/cel-field.ts';
 import type { CelExpression, CelExtras } from '../cel/expression.ts';
@@ -79,9 +80,10 @@ const initUnion = z.ZodUnion.init as (inst: z.ZodUnion, def: z.core.$ZodUnionDef
 
 /**
  * One form or the other, told apart by the key `conditional`. A plain union would be content with a plain form that has an
- * unknown key where it is the conditional one that has a mistake inside.
+ * unknown key where it is the conditional one that has a mistake inside. `core`, not `z.core`: of that a bundler would have to
+ * keep everything, messages in fifty languages included.
  */
-const EitherForm = z.core.$constructor<z.ZodUnion, z.core.$ZodUnionDef>('EitherForm', (inst, def) => {
+const EitherForm = core.$constructor<z.ZodUnion, z.core.$ZodUnionDef>('EitherForm', (inst, def) => {
   initUnion(inst, def);
   const [plain, conditional] = def.options;
   inst._zod.parse = (payload, context) => {
