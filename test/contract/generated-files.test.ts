@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { phonePlansSource } from '../../scripts/phone-plans.ts';
 import { configJsonSchema, type JsonSchema } from '../../src/config/json-schema.ts';
 import { configReference } from '../../src/config/reference.ts';
 import { policies } from '../../src/policies/index.ts';
@@ -13,6 +14,11 @@ describe('generated files are fresh (npm run generate)', () => {
 
   it('config/reference.md', () => {
     expect(readFileSync(new URL('reference.md', folder), 'utf8')).toBe(configReference());
+  });
+
+  it('src/policies/guards/phone-plans.ts', () => {
+    const file = new URL('../src/policies/guards/phone-plans.ts', folder);
+    expect(readFileSync(file, 'utf8')).toBe(phonePlansSource());
   });
 });
 

@@ -1,5 +1,7 @@
+import examples from 'libphonenumber-js/examples.mobile.json' with { type: 'json' };
 import { describe, expect, test } from 'vitest';
 import { type BuiltinName, builtinNames, builtinRule } from '../../../../src/policies/guards/builtins.ts';
+import { phonePlansJson } from '../../../../src/policies/guards/phone-plans.ts';
 import { masked } from '../../../../src/policies/guards/rule.ts';
 
 /** What agentgateway's recognisers do, and where a comment says so, what this one does on purpose. */
@@ -36,6 +38,19 @@ const cases: readonly [BuiltinName, string, string][] = [
 describe('builtins', () => {
   test.each(cases)('%s: %s', (name, text, expected) => {
     expect(masked(builtinRule(name), text)).toBe(expected);
+  });
+
+  test('no country of the world has got lost from the numbering plans', () => {
+    const { country_calling_codes: codes } = JSON.parse(phonePlansJson) as { country_calling_codes: Record<string, string[]> };
+    const missed = Object.entries(codes).flatMap(([code, countries]) =>
+      countries.flatMap((country) => {
+        const example = (examples as Record<string, string>)[country];
+        const text = `call +${code} ${example}, now`;
+        return example === undefined || masked(builtinRule('phoneNumber'), text) !== 'call <PHONE_NUMBER>, now' ? [text] : [];
+      }),
+    );
+    expect(missed).toEqual([]);
+    expect(Object.values(codes).flat().length).toBeGreaterThan(240);
   });
 
   test('all are here, each made once', () => {
