@@ -11,6 +11,8 @@ import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
 
 export async function answerPassthrough(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {
+  // What tells sessions apart may be in the body; nobody asks where there is nothing to choose.
+  if (targets.length > 1 && targets.some(({ affinity }) => affinity?.needs.requestBody)) await exchange.bodies.read(exchange);
   const ordered = orderCandidates(targets, undefined, tools.fleet, tools.random, exchange);
   if (ordered.length === 0) throw new GatewayError('no_backends', 'no valid backends');
   const hasBody = exchange.heldBody !== undefined || exchange.request.body !== null;

@@ -4,9 +4,9 @@
  */
 import type { Target } from './target.ts';
 
-/** Above 0 and below 1, the same for the same value and target on every runtime and after every restart. */
+/** By address and model, not by name: unnamed upstreams are numbered, and may have another number after a reload. Above 0 and below 1, the same for the same value and target on every runtime and after every restart. */
 export function affinityDraw(value: string, { upstream, declares = '' }: Target): number {
-  return (hash(`${value}\n${upstream.name}\n${upstream.baseUrl}\n${declares}`) + 0.5) / 2 ** 32;
+  return (hash(`${value}\n${upstream.baseUrl}\n${declares}`) + 0.5) / 2 ** 32;
 }
 
 /** FNV-1a over UTF-16 units, mixed once more so that neighbours differ in all bits (MurmurHash3's finalizer). 32 bits. */

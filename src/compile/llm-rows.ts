@@ -95,7 +95,7 @@ function rowOf(
     headers: model.matches.map(({ headers }) => headers.map(valueRuleOf)),
     mayUse: compileRules(model, (message) => surroundings.warn(`${yamlPath}.authorization`, message)),
     target,
-    healthFor: (name) => targetHealthOf(target.upstream, name, layers, surroundings, true),
+    healthFor: (name) => targetHealthOf(target.upstream, name, { ...scope, layers }, true),
   };
 }
 

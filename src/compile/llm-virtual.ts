@@ -70,34 +70,20 @@ function failover(
   warn: (message: string) => void,
 ): Chooser {
   const pool = {};
-  const upstreams = new Set(
-    targets.flatMap(({ model }) => rows.filter((row) => row.pattern.matches(model)).map((row) => row.target.upstream)),
-  );
+  // Made here and not when they are asked for: what is kept of their health would not outlive a reload otherwise.
+  const choices = targets.map(({ model, priority }) => {
+    const taking = rows.filter((row) => row.pattern.matches(model));
+    const byRow = new Map(taking.map((row) => [row, fallbackTo(row, model, priority, pool)] as const));
+    return { model, byRow };
+  });
+  const upstreams = new Set(choices.flatMap(({ byRow }) => [...byRow.values()].map(({ upstream }) => upstream)));
   if (upstreams.size === 1 && targets.length > 1)
     warn(`all its targets are at ${[...upstreams].map((upstream) => upstream.name).join()}: when that fails, all of them do`);
-  // Made once: an upstream's model keeps its health between requests.
-  const asked = new Map<ModelRow, Map<string, Target>>();
-  const targetFor = (row: ModelRow, model: string, group: number): Target => {
-    const byModel = asked.get(row) ?? new Map<string, Target>();
-    asked.set(row, byModel);
-    const key = `${group} ${model}`;
-    const known = byModel.get(key);
-    if (known !== undefined) return known;
-    const target = {
-      ...askedFor(row.target, model),
-      group,
-      failsOver: true,
-      pool,
-      health: row.healthFor(row.target.declares ?? model),
-    };
-    byModel.set(key, target);
-    return target;
-  };
   return (exchange) => {
     let refusal: unknown;
-    const found = targets.flatMap(({ model, priority }) => {
+    const found = choices.flatMap(({ model, byRow }) => {
       try {
-        return rowsFor(rows, model, exchange).map((row) => targetFor(row, model, priority));
+        return rowsFor(rows, model, exchange).flatMap((row) => byRow.get(row) ?? []);
       } catch (thrown) {
         // One that this client may not use is no reason to keep the others from it.
         refusal = thrown;
@@ -109,6 +95,11 @@ function failover(
       refusal ?? new GatewayError('model_not_found', `Model not found: none of the models behind '${name}' takes this request`)
     );
   };
+}
+
+function fallbackTo(row: ModelRow, model: string, group: number, pool: object): Target {
+  const health = row.healthFor(row.target.declares ?? model);
+  return { ...askedFor(row.target, model), group, failsOver: true, pool, health };
 }
 
 function targetsNamed(rows: readonly ModelRow[], model: string, exchange: Exchange): readonly Target[] {

@@ -5,6 +5,14 @@ import type { Upstream } from '../exchange.ts';
 import { type HealthOptions, healthRuleOf } from '../policies/health.ts';
 import type { Plan } from './plan.ts';
 import { innermost, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export interface HealthScope {
+  /** Outermost first. */
+  readonly layers: readonly PolicyLayer[];
+  readonly upstreams: Pick<Upstreams, 'headersFor'>;
+  readonly surroundings: Pick<PolicySurroundings, 'state'>;
+}
 
 /**
  * Targets of one upstream and model that are judged alike share what is known, wherever they stand; so it also outlives a
@@ -14,14 +22,15 @@ import { innermost, type PolicyLayer, type PolicySurroundings } from './policy-s
 export function targetHealthOf(
   upstream: Upstream,
   model: string | undefined,
-  layers: readonly PolicyLayer[],
-  { state }: PolicySurroundings,
+  { layers, upstreams, surroundings: { state } }: HealthScope,
   isAlways: boolean,
 ): TargetHealth | undefined {
   const options = innermost<HealthOptions>(layers, 'health');
   if (options === undefined && !isAlways) return undefined;
   const { rule, key } = healthRuleOf(options);
-  const place = `health/${upstream.name}/${upstream.baseUrl}/${model ?? ''}/${key}`;
+  // Not by name: one that has none in the YAML is numbered, and may have another number after a reload.
+  const { host = '' } = upstreams.headersFor(upstream);
+  const place = ['health', upstream.kind, upstream.baseUrl, host, model ?? '', key].join('\n');
   return createTargetHealth(state.kept(place, createHealthState), rule);
 }
 

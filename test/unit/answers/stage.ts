@@ -15,6 +15,7 @@ import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platfo
 import { createBodyReader } from '../../../src/protocols/body-reader.ts';
 import { createBodyBudget } from '../../../src/protocols/decode.ts';
 import { createMemoryState } from '../../../src/state/memory.ts';
+import type { State } from '../../../src/state/state.ts';
 import { createIdleWatch } from '../../../src/streams/idle.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { FakeHerd } from './fake-herd.ts';
@@ -126,6 +127,7 @@ export function compileLoaded(
     send,
     allowAnonymous = false,
     allowedHosts = [],
+    state = createMemoryState(),
   }: PlanOptions = {},
 ): CompiledPlan {
   return compilePlan(config, {
@@ -136,7 +138,7 @@ export function compileLoaded(
     allowedHosts,
     originPatterns: [],
     random,
-    state: createMemoryState(),
+    state,
     sideCalls: createSideCalls({ clock, send: send ?? (() => Promise.reject(new Error('no side call was expected'))) }),
   });
 }
@@ -148,6 +150,8 @@ export interface PlanOptions extends Pick<StageOptions, 'env' | 'random' | 'allo
   readonly refuses?: Platform['refuses'];
   readonly clock?: FakeClock;
   readonly send?: Platform['send'] | undefined;
+  /** That of a plan before this one, where it is a reload. */
+  readonly state?: State;
 }
 
 export function createStage(yaml: string, options: StageOptions = {}): Stage {

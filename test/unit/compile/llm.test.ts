@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { AiBackend } from '../../../src/backends/target.ts';
 import { GatewayError } from '../../../src/errors.ts';
+import { createMemoryState } from '../../../src/state/memory.ts';
 import { planOf } from '../answers/stage.ts';
 import { fakeExchange } from '../policies/fake-exchange.ts';
 
-function llmOf(yaml: string, random: () => number = () => 0): AiBackend {
-  const backend = planOf(yaml, { random }).binds[0]?.listeners[0]?.entries[0]?.route.backend;
+function llmOf(yaml: string, random: () => number = () => 0, state = createMemoryState()): AiBackend {
+  const backend = planOf(yaml, { random, state }).binds[0]?.listeners[0]?.entries[0]?.route.backend;
   if (backend?.kind !== 'ai') throw new Error('no ai backend');
   return backend.ai;
 }
@@ -166,5 +167,160 @@ describe('params and providers', () => {
 
   test('one address is one upstream, called as the provider', () => {
     expect([...new Set(llm.targets.map(({ upstream }) => upstream.name))]).toEqual(['ws']);
+  });
+});
+
+describe('who may use a model', () => {
+  const rules = (who: string) => `, authorization: { rules: ['request.headers["x-a"] == "${who}"'] }`;
+  const llm = llmOf(`llm:
+  models:${at('gold', 'one', rules('rich'))}${at('gold', 'two', rules('royal'))}${at('gold*', 'rest', rules('anybody'))}${at('plain', 'plain')}
+  virtualModels:
+    - { name: best, routing: { failover: { targets: [{ model: gold, priority: 0 }, { model: plain, priority: 1 }] } } }
+    - { name: some, routing: { weighted: { targets: [{ model: gold }] } } }`);
+  const as = (who: string) => ({ 'x-a': who });
+  const maySee = (name: string, who: string) => llm.mayUse?.(name, fakeExchange({ headers: as(who) }));
+
+  test('the next entry that takes the name is asked otherwise, and nobody is left: 403', () => {
+    expect(serving(llm, 'gold', as('rich'))).toEqual(['one gold']);
+    expect(serving(llm, 'gold', as('royal'))).toEqual(['two gold']);
+    expect(serving(llm, 'gold', as('anybody'))).toEqual(['rest gold']);
+    expect(serving(llm, 'gold')).toEqual(['model_authorization_denied']);
+    expect(serving(llm, 'silver')).toEqual(['model_not_found']);
+  });
+
+  test('it holds behind virtual models: failover goes round it, others are refused', () => {
+    expect(serving(llm, 'best', as('rich'))).toEqual(['one gold', 'plain plain']);
+    expect(serving(llm, 'best')).toEqual(['plain plain']);
+    expect(serving(llm, 'some')).toEqual(['model_authorization_denied']);
+  });
+
+  test('and where no model is named', () => {
+    expect(serving(llm, undefined, as('royal'))).toEqual(['plain none', 'two none']);
+    const closed = llmOf(`llm:\n  models:${at('gold', 'one', rules('rich'))}`);
+    expect(serving(closed, undefined)).toEqual(['missing_model']);
+  });
+
+  test('who may not use it does not see it', () => {
+    expect([maySee('gold', 'rich'), maySee('gold', 'nobody'), maySee('plain', 'nobody'), maySee('best', 'nobody')]).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+    expect(llmOf(`llm:\n  models:${at('a', 'one')}`).mayUse).toBeUndefined();
+  });
+});
+
+describe('conditional virtual models', () => {
+  const llm = llmOf(`llm:
+  models:${at('small', 'small')}${at('large*', 'large')}
+  virtualModels:
+    - name: auto
+      routing:
+        conditional:
+          targets:
+            - { when: 'request.headers["x-size"] == "l"', model: large-x }
+            - { when: 'request.headers["x-size"] == "s"', model: small }
+    - { name: always, routing: { conditional: { targets: [{ when: 'false', model: large-x }, { model: small }] } } }
+    - { name: broken, routing: { conditional: { targets: [{ when: 'jwt.sub == "a"', model: large-x }, { model: small }] } } }`);
+
+  test('the first whose condition is true serves, asked for by its own name', () => {
+    expect(serving(llm, 'auto', { 'x-size': 'l' })).toEqual(['large large-x']);
+    expect(serving(llm, 'auto', { 'x-size': 's' })).toEqual(['small small']);
+  });
+
+  test('none: 400, unless the last one has no condition; what cannot be evaluated is not true', () => {
+    expect(serving(llm, 'auto')).toEqual(['virtual_model_no_matching_target']);
+    expect(serving(llm, 'always')).toEqual(['small small']);
+    expect(serving(llm, 'broken')).toEqual(['small small']);
+  });
+});
+
+describe('failover virtual models', () => {
+  const yaml = `llm:
+  models:${at('*', 'one')}${at('b', 'two').replace('params: {', 'params: { model: two-b,')}
+  virtualModels:
+    - name: safe
+      routing: { failover: { targets: [{ model: a, priority: 0 }, { model: c, priority: 0 }, { model: b, priority: 1 }] } }`;
+
+  test('move on within the request, share the load of a priority, and know each model by itself', () => {
+    const llm = llmOf(yaml);
+    const found = llm.targetsFor('safe', fakeExchange());
+    expect(found.map(({ failsOver, group }) => [failsOver, group])).toEqual([
+      [true, 0],
+      [true, 0],
+      [true, 1],
+    ]);
+    const [a, c, b] = found;
+    expect(a?.pool).toBeDefined();
+    expect([c?.pool, b?.pool]).toEqual([a?.pool, a?.pool]);
+    const exchange = fakeExchange();
+    a?.health?.failed(exchange);
+    const sick = found.map((one) => one.health?.report(0).consecutiveFailures);
+    expect(sick).toEqual([1, 0, 0]);
+    // The same again for the next request.
+    expect(llm.targetsFor('safe', fakeExchange())[0]?.health?.report(0).consecutiveFailures).toBe(1);
+  });
+
+  test('entries asked for by themselves do not move on', () => {
+    expect(llmOf(yaml).targetsFor('b', fakeExchange())[0]?.failsOver).toBe(false);
+  });
+});
+
+describe('health', () => {
+  test('outlives a reload that adds other things, and is shared by nobody else', () => {
+    const state = createMemoryState();
+    const yaml = (models: string) => `llm:\n  models:${models}`;
+    const sick = ', health: { eviction: { duration: 1h } }';
+    const before = llmOf(yaml(at('a', 'one', sick)), undefined, state).targetsFor('a', fakeExchange())[0];
+    before?.health?.failed(fakeExchange());
+    const after = llmOf(yaml(at('new', 'two', sick) + at('a', 'one', sick)), undefined, state);
+    expect(after.targetsFor('a', fakeExchange())[0]?.health?.isEvicted(0)).toBe(true);
+    expect(after.targetsFor('new', fakeExchange())[0]?.health?.isEvicted(0)).toBe(false);
+  });
+
+  test('so does that of the models behind a virtual one', () => {
+    const state = createMemoryState();
+    const yaml = `llm:
+  models:${at('*', 'one', ', health: { eviction: { duration: 1h } }')}
+  virtualModels: [{ name: v, routing: { failover: { targets: [{ model: a, priority: 0 }, { model: b, priority: 1 }] } } }]`;
+    llmOf(yaml, undefined, state).targetsFor('v', fakeExchange())[0]?.health?.failed(fakeExchange());
+    const after = llmOf(yaml, undefined, state);
+    // As a reload does it; twice, because the first one only forgets what was there before.
+    state.sweep();
+    llmOf(yaml, undefined, state);
+    state.sweep();
+    expect(after.targetsFor('v', fakeExchange()).map(({ health }) => health?.isEvicted(0))).toEqual([true, false]);
+    expect(llmOf(yaml, undefined, state).targetsFor('v', fakeExchange())[0]?.health?.isEvicted(0)).toBe(true);
+  });
+});
+
+describe('what is said of it', () => {
+  const warningsOf = (yaml: string) => planOf(yaml).warnings.filter((warning) => warning.startsWith('llm'));
+
+  test('failover between models of one upstream', () => {
+    const virtual = (targets: string) => `
+  virtualModels: [{ name: v, routing: { failover: { targets: [${targets}] } } }]`;
+    const two = '{ model: a, priority: 0 }, { model: b, priority: 1 }';
+    expect(warningsOf(`llm:\n  models:${at('a', 'one')}${at('b', 'one')}${virtual(two)}`)).toEqual([
+      'llm.virtualModels[0]: all its targets are at ollama: when that fails, all of them do',
+    ]);
+    expect(warningsOf(`llm:\n  models:${at('a', 'one')}${at('b', 'two')}${virtual(two)}`)).toEqual([]);
+  });
+
+  test('weights that are all 0', () => {
+    const yaml = `llm:
+  models:${at('a', 'one')}
+  virtualModels: [{ name: v, routing: { weighted: { targets: [{ model: a, weight: 0 }] } } }]`;
+    expect(warningsOf(yaml)).toEqual(['llm.virtualModels[0]: every weight is 0: nothing is ever served']);
+  });
+
+  test('what does nothing where calls pass as they came', () => {
+    const more =
+      ', passthrough: detect, defaults: { temperature: 1 }, guardrails: { request: [{ regex: { rules: [{ builtin: email }] } }] }';
+    expect(warningsOf(`llm:\n  models:${at('a', 'one', more).replace('params: {', 'params: { model: b,')}`)).toEqual([
+      'llm.models[0]: passthrough: detect leaves bodies as they are, so these do nothing here: defaults, guardrails, params.model',
+    ]);
+    expect(warningsOf(`llm:\n  models:${at('a', 'one', ', passthrough: opaque')}`)).toEqual([]);
   });
 });
