@@ -122,7 +122,7 @@ function isOwnOrigin(origin: string, { request }: Exchange): boolean {
 }
 
 /** As the client sent it: a listener's transformations may have put another name in its place, which proves nothing. */
-function sentHostOf({ headers, host, request }: Exchange): string {
+export function sentHostOf({ headers, host, request }: Exchange): string {
   if (headers === request.headers) return host;
   return hostNameOf((request.headers.get('host') ?? new URL(request.url).host).toLowerCase());
 }

@@ -9,7 +9,7 @@ import type { Exchange, Identity } from '../exchange.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 import { compileGlob } from './glob.ts';
 import { isLocalHost } from './local-address.ts';
-import { forwardingHeaderIn } from './localOnly.ts';
+import { forwardingHeaderIn, sentHostOf } from './localOnly.ts';
 
 export interface Network {
   readonly address: ipaddr.IPv4 | ipaddr.IPv6;
@@ -65,7 +65,7 @@ export function createNetworkCheck(keys: readonly NetworkKey[]): NetworkCheck {
     if (address === undefined) return undefined;
     const key = compiled.find(({ networks }) => networks.some((network) => isInside(address, network)));
     if (key === undefined) return undefined;
-    const { host } = exchange;
+    const host = sentHostOf(exchange);
     return (
       refusalOf(exchange, isLocalHost(host) || isHomely(host) || key.isNamed.some((matches) => matches(host))) ?? key.identity
     );
@@ -93,7 +93,7 @@ function refusalOf(exchange: Exchange, isKnownHost: boolean): string | undefined
   const forwarding = forwardingHeaderIn(request.headers);
   if (forwarding !== undefined) return `a proxy or tunnel handed it on (it carries ${forwarding})`;
   if (!isKnownHost) {
-    const host = exchange.host.slice(0, 100);
+    const host = sentHostOf(exchange).slice(0, 100);
     return `it asks for the host "${host}", which any web page could do: name it in the key's metadata.hosts`;
   }
   const origin = request.headers.get('origin');

@@ -1,0 +1,26 @@
+/** What must stay shut whatever policies stand together: each of these was open once. */
+import { describe, expect, it } from 'vitest';
+import { client, createStage, type Sent, type StageOptions } from './stage.ts';
+
+const chat = { model: 'm', messages: [{ role: 'user', content: 'Hello' }] };
+const box = [{ ai: { name: 'desk', hostOverride: 'desk:1', provider: { openAI: {} } } }];
+
+/** One route with these policies, to one box unless other backends are given. */
+function yamlOf(policies: object, { backends = box, listener = {} }: { backends?: readonly object[]; listener?: object } = {}) {
+  return JSON.stringify({
+    binds: [{ port: 3000, listeners: [{ policies: listener, routes: [{ name: 'r', policies, backends }] }] }],
+  });
+}
+
+describe('the host that a client asked for', () => {
+  it('is not what a transformation has made of it, where a network stands for a key', async () => {
+    const apiKey = { keys: [{ key: 'k', metadata: { name: 'lan', networks: ['192.168.0.0/16'] } }] };
+    const listener = { transformations: { request: { set: { ':authority': '"localhost"' } } } };
+    const stage = createStage(yamlOf({ apiKey }, { listener }));
+    const ask = (host: string) => stage.read('/v1/chat/completions', { body: chat, host, client: client(3000, '192.168.1.7') });
+    expect((await ask('gateway.lan')).status).toBe(200);
+    const foreign = await ask('evil.example.com');
+    expect([foreign.status, JSON.parse(foreign.text).error.code]).toEqual([401, 'api_key_missing']);
+    expect(foreign.text).toContain('evil.example.com');
+  });
+});
