@@ -1,6 +1,6 @@
 /** What must stay shut whatever policies stand together: each of these was open once. */
 import { describe, expect, it } from 'vitest';
-import { client, createStage, type Sent, type StageOptions } from './stage.ts';
+import { client, createStage, type Sent } from './stage.ts';
 
 const chat = { model: 'm', messages: [{ role: 'user', content: 'Hello' }] };
 const box = [{ ai: { name: 'desk', hostOverride: 'desk:1', provider: { openAI: {} } } }];
@@ -22,5 +22,18 @@ describe('the host that a client asked for', () => {
     const foreign = await ask('evil.example.com');
     expect([foreign.status, JSON.parse(foreign.text).error.code]).toEqual([401, 'api_key_missing']);
     expect(foreign.text).toContain('evil.example.com');
+  });
+});
+
+describe('a header that a policy has set', () => {
+  it.each(['transformations', 'extAuthz'])('cannot be taken away by naming it in Connection (%s)', async (name) => {
+    const policies: Record<string, object> = {
+      transformations: { transformations: { request: { set: { 'x-user': '"bob"' } } } },
+      extAuthz: { extAuthz: { host: 'authz:1', protocol: { http: { includeResponseHeaders: ['x-user'] } } } },
+    };
+    const script = ({ url }: Sent) => (url.startsWith('http://authz') ? { headers: { 'x-user': 'bob' } } : {});
+    const stage = createStage(yamlOf(policies[name] ?? {}, { backends: [{ host: 'up:81' }] }), { script });
+    await stage.read('/x', { headers: { connection: 'x-user, x-own', 'x-user': 'root', 'x-own': '1' } });
+    expect(stage.sent.at(-1)?.headers).toEqual({ 'x-user': 'bob' });
   });
 });
