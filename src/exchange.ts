@@ -8,17 +8,14 @@ import type { GatewayError } from './errors.ts';
 import type { Call } from './exchange/call.ts';
 import type { Protocol } from './exchange/protocol.ts';
 import type { AnswerRewrite } from './exchange/rewrite.ts';
-import type { Telemetry, Trace } from './exchange/telemetry.ts';
 import type { Upstream } from './exchange/upstream.ts';
+import { endToEndHeaders } from './http/hop-headers.ts';
 import type { JsonDraft } from './json/object-text.ts';
 import type { Clock, Peer } from './platform.ts';
-import type { StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 export type { Call, Translation } from './exchange/call.ts';
 export type { CallAllowances, CallReading, Protocol } from './exchange/protocol.ts';
 export type { AnswerRewrite, RewrittenAnswer, StreamRewrite } from './exchange/rewrite.ts';
-export type { Telemetry, Trace, UpstreamCallKind } from './exchange/telemetry.ts';
-export { noTelemetry } from './exchange/telemetry.ts';
 export type {
   AnswerText,
   EditableText,
@@ -32,8 +29,6 @@ export type {
 } from './exchange/texts.ts';
 export type { Fleet, KnownModel, Upstream } from './exchange/upstream.ts';
 export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
-
-import type { StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 /** Hono's environment in this house: `c.env` is the exchange itself. */
 export interface GatewayEnv {
@@ -224,6 +219,37 @@ export interface BodyReader {
   replace(exchange: Exchange, bytes: Uint8Array): void;
   /** Nobody will ask for it again: its memory is free. Safe to call at any time, more than once. */
   release(exchange: Exchange): void;
+}
+
+export type UpstreamCallKind = 'Http' | 'Llm' | 'ExtAuthz' | 'Guardrail' | 'Mirror';
+
+/** What happens on a request's way and is not to be read off the exchange at its end. Costs nothing where nobody counts. */
+export interface Telemetry {
+  guardCheck(phase: 'Request' | 'Response', action: 'Allow' | 'Mask' | 'Reject' | 'FailOpen'): void;
+  /** One call to a server, made by a policy. With the exchange it was made for it also becomes a span of its trace. */
+  upstreamCall(kind: UpstreamCallKind, seconds: number, exchange?: Exchange): void;
+  /** Whether anything (a log field, a trace attribute) wants the texts of prompts or completions kept. */
+  readonly wantsPrompt: boolean;
+  readonly wantsCompletion: boolean;
+  /** A further try was due, and there was no retry budget left for it. */
+  retryRefused?(): void;
+}
+
+export const noTelemetry: Telemetry = {
+  guardCheck: () => undefined,
+  upstreamCall: () => undefined,
+  wantsPrompt: false,
+  wantsCompletion: false,
+};
+
+/** W3C trace context of an exchange. */
+export interface Trace {
+  /** 32 and 16 lower-case hexadecimal digits. */
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly isSampled: boolean;
+  /** What the next server is told: `traceparent`, and `tracestate` where one came. */
+  headersOut(): Readonly<Record<string, string>>;
 }
 
 /** At most 8, each once. */

@@ -23,6 +23,7 @@ const rows: Readonly<Record<string, number>> = {
   observe: 4,
   cel: 3,
   'exchange.ts': 2,
+  exchange: 2,
   'errors.ts': 1,
   'platform.ts': 1,
   fields: 1,
