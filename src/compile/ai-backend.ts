@@ -1,6 +1,6 @@
 /** `ai` backends: one provider or groups of them, several of a route together, several equal routes as one. */
 import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
-import type { AiConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
+import type { AiConfig, AiProviderConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
 import { type AttachedPolicies, mergeOptions } from './attached.ts';
 import { compilePathRewrite } from './paths.ts';
@@ -44,20 +44,22 @@ function compileOne(
   outer: readonly PolicyLayer[],
   yamlPath: string,
   scope: BackendScope,
+  /** Of the top-level entry that this is. */
+  name?: string,
 ): Backend {
   const layers = [...outer, backendLayer(policies, `${yamlPath}.policies`)];
   switch (target.kind) {
     case 'host':
       return { kind: 'host', targets: [createHostTarget(target.host, { ...scope, layers, weight, group: 0, yamlPath })] };
     case 'ai':
-      return { kind: 'ai', ai: compileAi(target.ai, layers, weight, `${yamlPath}.ai`, scope) };
+      return { kind: 'ai', ai: compileAi(target.ai, layers, weight, `${yamlPath}.ai`, scope, name) };
     case 'reference': {
       const index = scope.config.backends.findIndex(({ name }) => name === target.name);
       const named = scope.config.backends[index];
       if (named === undefined) throw new PlanError(`${yamlPath}.backend: there is no backend named "${target.name}"`);
       // The reference's own policies are nearer to the route than those of what it names; the latter are the innermost.
       const policies = mergeOptions(scope.attached.forBackend(named.name), named.policies);
-      return compileOne({ target: named.target, policies }, weight, layers, `backends[${index}]`, scope);
+      return compileOne({ target: named.target, policies }, weight, layers, `backends[${index}]`, scope, named.name);
     }
     case 'routeGroup':
       throw new PlanError(`${yamlPath}.routeGroup: a routeGroup stands alone; give other backends routes of their own in it`);
@@ -74,13 +76,14 @@ function compileAi(
   weight: number | undefined,
   yamlPath: string,
   scope: BackendScope,
+  name: string | undefined,
 ): AiBackend {
   const pool = {};
   const targets = groups.flatMap(({ providers }, group) =>
     providers.map((provider, index) => {
       const place = isGrouped ? `${yamlPath}.groups[${group}].providers[${index}]` : yamlPath;
-      const own =
-        isGrouped || Object.keys(provider.policies).length > 0 ? [backendLayer(provider.policies, `${place}.policies`)] : [];
+      const policies = providerPoliciesOf(provider, name, scope);
+      const own = isGrouped || Object.keys(policies).length > 0 ? [backendLayer(policies, `${place}.policies`)] : [];
       return createAiTarget(providerTargetOf(provider), {
         ...scope,
         layers: [...layers, ...own],
@@ -94,6 +97,15 @@ function compileAi(
     }),
   );
   return aiBackendOf(targets, layers, scope);
+}
+
+/** A provider's own policies, over those that are attached to it by its name. `backend`: the top-level entry that it belongs to. */
+export function providerPoliciesOf(
+  { name, policies }: Pick<AiProviderConfig, 'name' | 'policies'>,
+  backend: string | undefined,
+  { attached }: Pick<BackendScope, 'attached'>,
+): PolicyOptions {
+  return backend === undefined ? policies : mergeOptions(attached.forBackend(backend, name), policies);
 }
 
 function aiBackendOf(targets: readonly Target[], layers: readonly PolicyLayer[], scope: BackendScope): AiBackend {

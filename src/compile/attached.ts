@@ -20,14 +20,18 @@ export interface AttachedPolicies {
   forListener(listener: ListenerNamed, phase: AttachedPolicyConfig['phase']): PolicyOptions;
   /** The route below its rule. */
   forRoute(route: RouteNamed): PolicyOptions;
-  /** `provider`: one of the backend's, when they differ. */
+  /** `provider`: what is meant for that one alone. */
   forBackend(name: string, provider?: string): PolicyOptions;
+  /** Places in the list of those that nobody has asked for yet: once the plan is made, they name nothing that is there. */
+  unused(): readonly number[];
 }
 
 export function createAttachedPolicies(policies: readonly AttachedPolicyConfig[]): AttachedPolicies {
+  const used = new Set<AttachedPolicyConfig>();
   // Further out first: what names more of its target is nearer to it.
   const merged = (isMeant: (policy: AttachedPolicyConfig) => boolean, isNearer: (policy: AttachedPolicyConfig) => boolean) => {
     const meant = policies.filter(isMeant);
+    for (const policy of meant) used.add(policy);
     const ordered = [...meant.filter((policy) => !isNearer(policy)), ...meant.filter(isNearer)];
     return ordered.reduce<PolicyOptions>((outer, { policy }) => mergeOptions(outer, policy), {});
   };
@@ -56,6 +60,7 @@ export function createAttachedPolicies(policies: readonly AttachedPolicyConfig[]
         ({ target }) => target.kind === 'backend' && target.name === name && target.section === provider,
         () => false,
       ),
+    unused: () => policies.flatMap((policy, index) => (used.has(policy) ? [] : [index])),
   };
 }
 

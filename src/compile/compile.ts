@@ -68,10 +68,12 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   };
   const wanted: readonly BindWanted[] = listenersWanted(config, attached);
   warnUnreachable(wanted, backendScope.surroundings.warn);
-  const llmOf = ({ servesLlm, layer }: ListenerWanted): Backend | undefined =>
-    config.llm === undefined || !servesLlm
-      ? undefined
-      : { kind: 'ai', ai: compileLlm(config.llm, layer, backendScope, scope.random) };
+  const llmOf = ({ servesLlm, layer, routePolicies }: ListenerWanted): Backend | undefined => {
+    if (config.llm === undefined || !servesLlm) return undefined;
+    // As around the request: what is attached to the listener for its routes holds for each try, too.
+    const llm = { ...config.llm, policies: mergeOptions(routePolicies, config.llm.policies) };
+    return { kind: 'ai', ai: compileLlm(llm, layer, backendScope, scope.random) };
+  };
   const compileOne = (listener: ListenerWanted) =>
     compileListener(withApiKey(listener, scope.apiKey), {
       ...backendScope,
@@ -83,6 +85,8 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
     ...bindOf(port, listeners.map(compileOne)),
     tls: serverTlsOf(listeners, refusesServer),
   }));
+  for (const index of attached.unused())
+    warnings.push(`policies[${index}].target: names nothing here that serves requests, so this policy does nothing`);
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
   return {
     binds,

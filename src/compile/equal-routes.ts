@@ -5,7 +5,7 @@
 import { refusedIn } from '../config/refused.ts';
 import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { StringMatch } from '../fields/string-match.ts';
-import type { BackendScope } from './ai-backend.ts';
+import { type BackendScope, providerPoliciesOf } from './ai-backend.ts';
 import { requestPoliciesOf } from './policy-stack.ts';
 
 interface Placed {
@@ -100,7 +100,7 @@ function backendLocks({ target, policies }: RouteConfig['backends'][number], sco
   const places: PolicyOptions[] = [
     policies,
     ...(named === undefined ? [] : [named.policies, scope.attached.forBackend(named.name)]),
-    ...providers.map((provider) => provider.policies),
+    ...providers.map((provider) => providerPoliciesOf(provider, named?.name, scope)),
   ];
   return places.flatMap((options) =>
     [options.authorization, options.extAuthz, guardIn(options), ...refusedIn(options)].filter((one) => one !== undefined),

@@ -95,6 +95,43 @@ backends: [{name: box, host: "box:80"}]
     expect(second.headers.get('x-inline')).toBe('1');
   });
 
+  test('one that names nothing does nothing, and that is said', () => {
+    const nowhere = '{gateway: {gatewayName: defalt, gatewayNamespace: default}}';
+    const { warnings } = createStage(attached(nowhere, '{apiKey: {keys: [{key: secret}]}}', 'gateway')).plan;
+    expect(warnings).toContain('policies[0].target: names nothing here that serves requests, so this policy does nothing');
+    expect(createStage(attached(gateway, stamp)).plan.warnings.join()).not.toContain('names nothing');
+  });
+
+  test('one provider of a backend has its own', async () => {
+    const providers = ['one', 'two'].map((name) => ({ name, hostOverride: `${name}:1`, provider: { openAI: { model: name } } }));
+    const rule = { authorization: { rules: [{ deny: 'request.headers["x-who"] == "eve"' }] } };
+    const stage = createStage(
+      JSON.stringify({
+        binds: [{ port: 3000, listeners: [{ routes: [{ backends: [{ backend: 'b' }] }] }] }],
+        backends: [{ name: 'b', ai: { groups: [{ providers }] } }],
+        policies: [{ name: { name: 'p' }, target: { backend: { backend: { name: 'b', section: 'one' } } }, policy: rule }],
+      }),
+    );
+    const chat = { model: 'one', messages: [] };
+    const statusFor = async (who: string) =>
+      (await stage.read('/v1/chat/completions', { body: chat, headers: { 'x-who': who } })).status;
+    expect([await statusFor('ann'), await statusFor('eve')]).toEqual([200, 403]);
+  });
+
+  test('one for all routes of a gateway holds for the models of llm, at each try as well', async () => {
+    const promptGuard = { request: [{ regex: { action: 'reject', rules: [{ pattern: 'secret' }] } }] };
+    const stage = createStage(
+      JSON.stringify({
+        gateways: { default: { port: 3000 } },
+        policies: [{ name: { name: 'p' }, target: { gateway: { gatewayName: 'default' } }, policy: { ai: { promptGuard } } }],
+        llm: { models: [{ name: '*', provider: 'openAI', params: { baseUrl: 'http://box:1/v1' } }] },
+      }),
+    );
+    const body = { model: 'm', messages: [{ role: 'user', content: 'a secret' }] };
+    expect((await stage.read('/v1/chat/completions', { body })).status).toBe(403);
+    expect(stage.sent).toEqual([]);
+  });
+
   test('a lock before the route is chosen holds for paths that no route has', async () => {
     const stage = createStage(
       attached(gateway, '{apiKey: {keys: [{key: secret}]}}', 'gateway').replace(
