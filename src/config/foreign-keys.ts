@@ -91,6 +91,9 @@ const byKey: Readonly<Record<string, Reason>> = {
   proxyProtocol: { why: 'no runtime reads it; let the proxy in front speak HTTP and ask for a key' },
   proxy: { why: 'no runtime reads the PROXY protocol; let the proxy in front speak HTTP and ask for a key' },
   connect: { why: 'CONNECT is always denied; leave it out' },
+  tls: {
+    why: "handshakes are the runtime's; versions and cipher suites stand in the tls of each listener: minTLSVersion, cipherSuites",
+  },
   networkExtAuthz: { why: 'asks before a request is there; use extAuthz over HTTP on the listener' },
   http1MaxHeaders: httpTuning,
   http1IdleTimeout: httpTuning,

@@ -4,7 +4,7 @@
  */
 
 import type { YamlPath } from './diagnostic.ts';
-import { type ForeignKind, reasonFor } from './foreign-keys.ts';
+import { type ForeignKind, foreignMessage, reasonFor } from './foreign-keys.ts';
 import { placesOf } from './policy-map.ts';
 import { presetNames } from './providers.ts';
 
@@ -67,6 +67,26 @@ export function refusalOf(path: YamlPath, key: string): Refusal | undefined {
   const places = last === 'policies' ? placesOf(key) : undefined;
   if (places === undefined) return undefined;
   return { message: `this policy cannot stand here; it may stand on a ${places.join(' or a ')}`, kind: undefined };
+}
+
+/** Keys that are refused for one reason, and the places where they are. */
+export interface RefusedKeys {
+  readonly keys: readonly string[];
+  /** As in the table above: `''` is the top. */
+  readonly places: readonly string[];
+  readonly why: string;
+}
+
+/** All that is refused so, for people. */
+export function refusedKeys(): readonly RefusedKeys[] {
+  const all = Object.entries(table).flatMap(([place, keys]) =>
+    keys.map((key) => ({ key, place, why: reasonFor(place, key).message.replace(`${foreignMessage}: `, '') })),
+  );
+  return [...Map.groupBy(all, ({ why }) => why)].map(([why, found]) => ({
+    keys: [...new Set(found.map(({ key }) => key))],
+    places: [...new Set(found.map(({ place }) => place))],
+    why,
+  }));
 }
 
 /** The entry for the longest end of the path that the table has. */

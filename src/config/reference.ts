@@ -1,6 +1,8 @@
 /** The reference of all keys as markdown, made from the JSON Schema: what the loader accepts and what people read is one text. */
 import { policies } from '../policies/index.ts';
 import { configJsonSchema, type JsonSchema } from './json-schema.ts';
+import { refusedKeys } from './known-keys.ts';
+import { type Definitions, tableOf, typeOf, valueText } from './reference-table.ts';
 
 /** Sections in reading order: a definition of the JSON Schema, and what it is called. Those that are not named follow at the end. */
 const sections: readonly (readonly [definition: string, title: string])[] = [
@@ -13,8 +15,13 @@ const sections: readonly (readonly [definition: string, title: string])[] = [
   ['aiProvider', '`groups[].providers[]`'],
   ['provider', '`provider` of an `ai` backend'],
   ['openAIProvider', '`openAI`'],
+  ['anthropicProvider', '`anthropic`'],
+  ['geminiProvider', '`gemini`'],
   ['customProvider', '`custom`'],
   ['namedBackend', '`backends[]` at the top'],
+  ['routeGroup', '`routeGroups[]`'],
+  ['attachedPolicy', '`policies[]` at the top'],
+  ['policyTarget', '`target` of a policy at the top'],
   ['gateway', '`gateways.NAME`: a port by name'],
   ['gatewayListener', '`gateways.NAME.listeners[]`'],
   ['attachedRoute', '`routes[]` at the top'],
@@ -25,9 +32,16 @@ const sections: readonly (readonly [definition: string, title: string])[] = [
   ['llmProvider', '`llm.providers[]`'],
   ['virtualModel', '`llm.virtualModels[]`'],
   ['routing', '`routing`'],
+  ['llmPolicies', '`llm.policies`'],
+  ['llmRateLimits', '`localRateLimit` of `llm.policies`'],
+  ['listenerTls', '`tls` of listeners'],
   ['config', '`config`'],
   ['frontendPolicies', '`frontendPolicies`'],
+  ['accessLog', '`accessLog`'],
+  ['tracing', '`tracing`'],
   ['fleet', '`fleet`'],
+  ['server', 'Servers that policies ask'],
+  ['promptGuard', '`promptGuard`'],
 ];
 
 const introduction = `# Configuration reference
@@ -39,7 +53,7 @@ mixed: [\`binds\`](#binds-a-port) with listeners and routes, [\`gateways\`](#gat
 and [\`llm\`](#llm-models-by-name), which is the shortest. One section, [\`fleet\`](#fleet), is Corral's own.
 
 A key that is not listed here is an error, with its line and the nearest key that exists. Keys that agentgateway has and Corral has
-not yet are refused by name; they are never ignored.
+not are [refused by name](#refused-keys); they are never ignored.
 
 **Variables.** \`$VAR\`, \`\${VAR}\` and \`\${VAR:-default}\` stand for environment variables, in values and in keys; \`$$\` is a dollar
 sign. A variable without a value and without a default is an error. Comments are left alone. A variable is always one value: it cannot
@@ -54,109 +68,87 @@ back-references; flags such as \`(?i)\` stand at their start.
 export function configReference(): string {
   const schema = configJsonSchema();
   const definitions = schema.definitions ?? {};
-  const parts = [introduction, `## Top level\n\n${tableOf(schema, definitions)}`];
+  const link = (name: string) => linkTo(name, definitions);
+  const parts = [introduction, `## Top level\n\n${tableOf(schema, definitions, link)}`];
   for (const [name, title] of sectionsOf(definitions)) {
     const definition = definitions[name];
     if (definition !== undefined) parts.push(sectionOf(title, definition, definitions));
   }
-  parts.push('## Policies\n\nIn the order in which they run.\n', ...policies.map((policy) => policySection(policy, definitions)));
+  parts.push(policiesIntroduction, ...policies.map((policy) => policySection(policy, definitions)), refusedSection());
   return `${parts.map((part) => part.trim()).join('\n\n')}\n`;
 }
 
-function sectionsOf(definitions: Readonly<Record<string, JsonSchema>>): (readonly [string, string])[] {
+function sectionsOf(definitions: Definitions): (readonly [string, string])[] {
   const named = new Set(sections.map(([name]) => name));
-  const others = Object.keys(definitions).filter((name) => !named.has(name) && !isPolicy(name));
+  const others = Object.keys(definitions).filter((name) => !named.has(name) && !isInPolicies(name));
   return [...sections, ...others.map((name) => [name, `\`${name}\``] as const)];
 }
 
+const policyDefinitions: ReadonlyMap<string, string> = new Map(policies.map(({ name }) => [`${name}Policy`, name]));
+const places: ReadonlyMap<string, string> = new Map(['listener', 'route', 'backend'].map((place) => [`${place}Policies`, place]));
+
 /** Policies have their own part; the lists of policies of each place are in it too. */
-function isPolicy(name: string): boolean {
-  return name.endsWith('Policy') || name === 'listenerPolicies' || name === 'routePolicies' || name === 'backendPolicies';
+function isInPolicies(definition: string): boolean {
+  return policyDefinitions.has(definition) || places.has(definition);
 }
 
-function sectionOf(title: string, definition: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>): string {
+function sectionOf(title: string, definition: JsonSchema, definitions: Definitions): string {
   const about = definition.description === undefined ? '' : `${definition.description}\n\n`;
-  if (definition.anyOf !== undefined)
-    return `## ${title}\n\n${about}One of: ${typeOf(definition, definitions)}.\n\n${formsOf(definition, definitions)}`;
-  return `## ${title}\n\n${about}${tableOf(definition, definitions)}`;
+  return `## ${title}\n\n${about}${formsOf(definition, definitions)}`;
 }
 
-function formsOf({ anyOf, examples }: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>): string {
-  const objects = (anyOf ?? []).filter(({ properties }) => properties !== undefined).map((form) => tableOf(form, definitions));
-  return [...objects, examples === undefined ? '' : `Examples: ${examples.map(valueText).join(', ')}`].join('\n\n');
-}
-
-function policySection(policy: (typeof policies)[number], definitions: Readonly<Record<string, JsonSchema>>): string {
-  const definition = definitions[`${policy.name}Policy`] ?? {};
-  const places = policy.places.map((place) => `a ${place}`).join(', ');
-  const rows = definition.properties === undefined ? `${typeOf(definition, definitions)}` : tableOf(definition, definitions);
-  return `### \`${policy.name}\`\n\n${policy.about} May stand on ${places}.\n\n${rows}\n\n\`\`\`yaml\n${policy.example.trim()}\n\`\`\``;
-}
-
-interface Row {
-  readonly key: string;
-  readonly schema: JsonSchema;
-  readonly isRequired: boolean;
-}
-
-function tableOf(schema: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>): string {
-  const rows = rowsOf(schema, '');
-  const refused = rows.filter((row) => row.schema.not !== undefined).map(({ key }) => `\`${key}\``);
-  const lines = rows
-    .filter((row) => row.schema.not === undefined)
-    .map(
-      (row) =>
-        `| \`${row.key}\`${row.isRequired ? ' (required)' : ''} | ${typeOf(row.schema, definitions)} | ${defaultOf(row.schema)} | ${aboutOf(row.schema, definitions)} |`,
-    );
-  const table = ['| Key | Type | Default | What it does |', '|---|---|---|---|', ...lines].join('\n');
-  return refused.length === 0 ? table : `${table}\n\nKnown to agentgateway, not supported yet: ${refused.join(', ')}.`;
-}
-
-/** A row for each key, and rows for the keys of objects that have no section of their own. */
-function rowsOf(schema: JsonSchema, prefix: string): Row[] {
-  const required = new Set(schema.required);
-  return Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
-    const row = { key: `${prefix}${name}`, schema: member, isRequired: required.has(name) };
-    const choices = (member.anyOf ?? []).flatMap((form) => rowsOf({ ...form, required: [] }, `${prefix}${name}.`));
-    return [row, ...rowsOf(member, `${prefix}${name}.`), ...choices, ...rowsOf(member.items ?? {}, `${prefix}${name}[].`)];
-  });
-}
-
-function typeOf(schema: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>): string {
-  const reference = schema.$ref ?? schema.allOf?.[0]?.$ref;
-  if (reference !== undefined) return linkTo(reference.replace('#/definitions/', ''), definitions);
-  if (schema.title !== undefined) return schema.title;
-  if (schema.const !== undefined) return valueText(schema.const);
-  if (schema.enum !== undefined) return schema.enum.map(valueText).join(', ');
-  if (schema.anyOf !== undefined) {
-    const types = schema.anyOf
-      .filter(({ type, const: only }) => type !== 'null' && only !== '')
-      .map((form) => typeOf(form, definitions));
-    return [...new Set(types)].join(' or ');
+/** What may be written: the keys, after the forms where there are several. */
+function formsOf(definition: JsonSchema, definitions: Definitions): string {
+  const link = (name: string) => linkTo(name, definitions);
+  const { anyOf, examples, properties, items } = definition;
+  const [plain, conditional] = anyOf ?? [];
+  if (plain !== undefined && conditional?.properties?.conditional !== undefined) {
+    return `${formsOf(plain, definitions)}\n\n${conditionalText}`;
   }
-  if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {}, definitions)}`;
-  if (schema.type === 'object' && schema.properties !== undefined) return `{${Object.keys(schema.properties).join(', ')}}`;
-  if (schema.type === 'object' && typeof schema.additionalProperties === 'object')
-    return `names with ${typeOf(schema.additionalProperties, definitions)}`;
-  const words: Readonly<Record<string, string>> = {
-    string: 'text',
-    integer: 'whole number',
-    number: 'number',
-    boolean: 'true or false',
-  };
-  return words[String(schema.type)] ?? 'anything';
+  const hasKeys = properties !== undefined || items !== undefined || (anyOf ?? []).some((form) => form.properties !== undefined);
+  return [
+    ...(properties === undefined ? [`${anyOf === undefined ? 'A' : 'One of:'} ${typeOf(definition, link)}.`] : []),
+    ...(hasKeys ? [tableOf(definition, definitions, link)] : []),
+    ...(examples === undefined ? [] : [`Examples: ${examples.map(valueText).join(', ')}`]),
+  ].join('\n\n');
 }
 
-function linkTo(name: string, definitions: Readonly<Record<string, JsonSchema>>): string {
-  if (name.endsWith('Policies') && isPolicy(name)) return `[policies](#policies): ${policyNames(name.replace('Policies', ''))}`;
-  if (isPolicy(name)) return `[\`${name.replace(/Policy$/, '')}\`](#${anchorOf(name.replace(/Policy$/, ''))})`;
+const policiesIntroduction = `## Policies
+
+In the order in which they run. Where several places carry the same policy, a backend's stands before its route's, and a route's before its
+listener's, unless the policy says how they combine.
+`;
+
+const conditionalText = `Or \`conditional\`, a list of up to 64 entries, each with these keys and a \`condition\`, a CEL expression: the first entry whose
+condition is true applies, and none where none is. The last one may do without a condition.`;
+
+function policySection(policy: (typeof policies)[number], definitions: Definitions): string {
+  const where = policy.places.map((place) => `a ${place}`).join(', ');
+  const keys = formsOf(definitions[`${policy.name}Policy`] ?? {}, definitions);
+  return `### \`${policy.name}\`\n\n${policy.about} May stand on ${where}.\n\n${keys}\n\n\`\`\`yaml\n${policy.example.trim()}\n\`\`\``;
+}
+
+/** What stands in no table above, because it is refused before its value is looked at. */
+function refusedSection(): string {
+  const rows = refusedKeys().map(({ keys, places: at, why }) => {
+    const where = at.map((place) => (place === '' ? 'the top' : `\`${place}\``)).join(', ');
+    return `| ${keys.map((key) => `\`${key}\``).join(', ')} | ${where} | ${why.replaceAll('|', '\\|')} |`;
+  });
+  return `## Refused keys\n\nWhat agentgateway has and Corral has not, why, and what to write instead.\n\n| Key | Where | Why |\n|---|---|---|\n${rows.join('\n')}`;
+}
+
+function linkTo(name: string, definitions: Definitions): string {
+  const place = places.get(name);
+  if (place !== undefined) return `[policies](#policies): ${policyNames(place)}`;
+  const policy = policyDefinitions.get(name);
+  if (policy !== undefined) return `[\`${policy}\`](#${anchorOf(policy)})`;
   const title = sectionsOf(definitions).find(([definition]) => definition === name)?.[1] ?? name;
   return `[${name}](#${anchorOf(title)})`;
 }
 
 function policyNames(place: string): string {
   return policies
-    .filter(({ places }) => places.some((one) => one === place))
+    .filter(({ places: where }) => where.some((one) => one === place))
     .map(({ name }) => `[\`${name}\`](#${anchorOf(name)})`)
     .join(', ');
 }
@@ -167,22 +159,4 @@ function anchorOf(title: string): string {
     .toLowerCase()
     .replace(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-');
-}
-
-function defaultOf(schema: JsonSchema): string {
-  const isEmpty = ['{}', '[]', '[{}]'].includes(JSON.stringify(schema.default));
-  return schema.default === undefined || isEmpty ? '' : valueText(schema.default);
-}
-
-function aboutOf(schema: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>): string {
-  const reference = (schema.$ref ?? schema.allOf?.[0]?.$ref)?.replace('#/definitions/', '');
-  const about = schema.description ?? (reference === undefined ? undefined : definitions[reference]?.description) ?? '';
-  const example = schema.examples?.[0];
-  return `${about}${example === undefined ? '' : ` Example: ${valueText(example)}`}`.replaceAll('|', '\\|').replaceAll('\n', ' ');
-}
-
-/** A value as it is written in YAML, on one line. */
-function valueText(value: unknown): string {
-  if (value === '') return '`""`';
-  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }

@@ -13,7 +13,10 @@ const expected = '"host:port", such as "localhost:11434"';
 
 /** Throws FieldError for anything that is not a host and a port. `minPort` 0 is for addresses to listen on: any free port. */
 export function hostPortOf(text: string, minPort: 0 | 1 = 1): HostPort {
-  if (text.startsWith('unix:')) throw new FieldError('Unix sockets are known to agentgateway, not supported yet');
+  if (text.startsWith('unix:'))
+    throw new FieldError(
+      'Unix sockets are known to agentgateway, not supported: not every runtime has them; listen on a port of localhost',
+    );
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
   if (scheme !== undefined) throw new FieldError(`expected ${expected}: leave out the "${scheme}"${tlsAdvice(scheme)}`);
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/?#@[\]%]+))(?::(\d*))?$/i.exec(text);

@@ -17,10 +17,10 @@ import {
   credentialRemoverOf,
   describeLocation,
 } from './credential-location.ts';
+import { foreign } from './foreign.ts';
 import { identityOf, keyMetadataField, networkKeysOf, trustOf, warningsOf } from './key-metadata.ts';
 import { createKeyRing, type RingKey } from './key-ring.ts';
 import { createNetworkCheck } from './networks.ts';
-import { notYet } from './not-yet.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
 import { takeUser } from './user-headers.ts';
 
@@ -51,7 +51,7 @@ const keyField = z
       .describe(
         'Models that this key may use: names, or patterns with one "*" at the start or the end. Left out: all; []: none.',
       ),
-    budgets: notYet(),
+    budgets: foreign('money is not counted; limit tokens per key by localRateLimit, with type: tokens and key: apiKey.name'),
   })
   .superRefine(({ key, keyHash }, context) => {
     if ((key === undefined) === (keyHash === undefined)) context.addIssue('expected exactly one of key and keyHash');

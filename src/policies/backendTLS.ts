@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { holdsSecret } from '../fields/secret.ts';
 import { pemField } from '../fields/text-or-file.ts';
 import type { UpstreamTls } from '../platform.ts';
-import { notYet } from './not-yet.ts';
+import { foreign } from './foreign.ts';
 import { definePolicy } from './policy.ts';
 
 const optionsField = z
@@ -19,9 +19,9 @@ const optionsField = z
     insecure: z.boolean().default(false).describe("Do not verify the upstream's certificate at all."),
     insecureHost: z.boolean().default(false).describe("Verify the upstream's certificate, but not its name."),
     alpn: z.array(z.string().min(1)).optional().describe('Protocols offered in the TLS handshake, such as http/1.1.'),
-    subjectAltNames: notYet('one name can be given as hostname'),
-    keyExchangeGroups: notYet(),
-    spiffe: notYet(),
+    subjectAltNames: foreign('one name can be given: as hostname'),
+    keyExchangeGroups: foreign('the runtime chooses them; leave it out'),
+    spiffe: foreign('gives identities of the Kubernetes mesh, which Corral is not in; use root, cert and key'),
   })
   .superRefine(({ cert, key }, context) => {
     if ((cert === undefined) !== (key === undefined)) context.addIssue('cert and key belong together: give both or neither');

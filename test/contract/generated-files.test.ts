@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { phonePlansSource } from '../../scripts/phone-plans.ts';
 import { configJsonSchema, type JsonSchema } from '../../src/config/json-schema.ts';
+import { refusedKeys } from '../../src/config/known-keys.ts';
 import { configReference } from '../../src/config/reference.ts';
 import { policies } from '../../src/policies/index.ts';
 
@@ -35,6 +36,7 @@ function keysOf(schema: JsonSchema, path: string): { path: string; member: JsonS
 describe('the reference', () => {
   const schema = configJsonSchema();
   const { definitions = {} } = schema;
+  const text = configReference();
   const all = [...keysOf(schema, ''), ...Object.entries(definitions).flatMap(([name, definition]) => keysOf(definition, name))];
 
   it('describes every key', () => {
@@ -46,7 +48,6 @@ describe('the reference', () => {
   });
 
   it('links only to headings that are there', () => {
-    const text = configReference();
     const anchors = new Set(
       [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
         title
@@ -58,6 +59,21 @@ describe('the reference', () => {
     const links = [...text.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor = '']) => anchor);
     expect(links.length).toBeGreaterThan(20);
     expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
+  });
+
+  it('names a type for every key, and a reason for every key that is refused', () => {
+    expect(text.match(/^\| [^|]*\| {2}\|/gm)).toBeNull();
+    expect(text.match(/not supported yet/g)).toBeNull();
+    expect(refusedKeys().filter(({ why }) => why.startsWith('known to'))).toEqual([]);
+  });
+
+  it('has a table of the keys of every policy, with and without conditions', () => {
+    const bare = policies.filter(({ name }) => {
+      const section = text.split(`### \`${name}\`\n`)[1] ?? '';
+      return !(section.split('\n### ')[0] ?? '').includes('\n| Key | Type |');
+    });
+    expect(bare.map(({ name }) => name)).toEqual([]);
+    expect(text.match(/^Or `conditional`/gm)).toHaveLength(4);
   });
 
   it.each(policies.map(({ name }) => name))('has the policy %s with its example', (name) => {

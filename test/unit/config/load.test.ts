@@ -363,7 +363,7 @@ describe('wrong values', () => {
     ],
     [
       'config: {adminAddr: unix:/x}\nbinds: []',
-      '1:21 config.adminAddr: Unix sockets are known to agentgateway, not supported yet',
+      '1:21 config.adminAddr: Unix sockets are known to agentgateway, not supported: not every runtime has them; listen on a port of localhost',
     ],
   ])('%j', (text, expected) => {
     expect(errorsOf(text)).toEqual([expected]);

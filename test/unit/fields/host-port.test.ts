@@ -19,7 +19,7 @@ describe('hostPortOf', () => {
     ['localhost:', 'the port is missing'],
     ['http://localhost:11434', 'leave out the "http://"'],
     ['https://box:443', 'for TLS add the policy backendTLS'],
-    ['unix:/run/ollama.sock', 'not supported yet'],
+    ['unix:/run/ollama.sock', 'not supported: not every runtime has them; listen on a port of localhost'],
     ['localhost:0', 'from 1 to 65535'],
     ['localhost:65536', 'from 1 to 65535'],
     ['localhost:11434/v1', 'expected "host:port"'],

@@ -204,7 +204,11 @@ describe('apiKey options', () => {
     ['no location in location', { keys, location: {} }, 'exactly one of header'],
     ['an expression of the body', { keys, location: { expression: 'json(request.body).key' } }, 'before the body is read'],
     ['what is no expression', { keys, location: { expression: 'request.headers[' } }, 'column'],
-    ['budgets', { keys: [{ key: 'a', budgets: [] }] }, 'known to agentgateway, not supported yet'],
+    [
+      'budgets',
+      { keys: [{ key: 'a', budgets: [] }] },
+      'known to agentgateway, not supported: money is not counted; limit tokens per key by localRateLimit, with type: tokens and key: apiKey.name',
+    ],
     ['an unknown mode', { keys, mode: 'strickt' }, 'strict'],
     ['no keys', {}, 'array'],
     ['a header that is none', { keys, location: { header: { name: 'x y' } } }, 'header name'],

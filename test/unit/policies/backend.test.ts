@@ -146,13 +146,17 @@ describe('backendTLS', () => {
     ['a key without its certificate', { key: 'key.pem' }, 'belong together'],
     ['a file that is not there', { root: 'nowhere' }, 'no such file'],
     ['a file that is no PEM', { root: 'key.txt' }, 'holds no PEM'],
+    ['subjectAltNames', { subjectAltNames: ['a'] }, 'known to agentgateway, not supported: one name can be given: as hostname'],
     [
-      'subjectAltNames',
-      { subjectAltNames: ['a'] },
-      'known to agentgateway, not supported yet; one name can be given as hostname',
+      'keyExchangeGroups',
+      { keyExchangeGroups: ['a'] },
+      'known to agentgateway, not supported: the runtime chooses them; leave it out',
     ],
-    ['keyExchangeGroups', { keyExchangeGroups: ['a'] }, 'known to agentgateway, not supported yet'],
-    ['spiffe', { spiffe: {} }, 'known to agentgateway, not supported yet'],
+    [
+      'spiffe',
+      { spiffe: {} },
+      'known to agentgateway, not supported: gives identities of the Kubernetes mesh, which Corral is not in; use root, cert and key',
+    ],
   ])('refuses %s', (_, options, message) => {
     const result = readingWith(files, () => backendTLS.options.safeParse(options));
     expect(result.success).toBe(false);
