@@ -85,10 +85,14 @@ function backendOf(backend: Backend, nowMs: number): object {
   }
 }
 
-function aiOf({ targets, addedModels, openPaths }: AiBackend, nowMs: number): object {
+function aiOf({ targets, virtualTargets = new Map(), addedModels, openPaths }: AiBackend, nowMs: number): object {
+  const virtual = [...virtualTargets].filter(([, own]) => own.length > 0);
   return {
     kind: 'ai',
     targets: targets.map((target) => targetOf(target, nowMs)),
+    ...(virtual.length === 0
+      ? {}
+      : { virtualModels: virtual.map(([name, own]) => ({ name, targets: own.map((target) => targetOf(target, nowMs)) })) }),
     models: addedModels,
     ...(openPaths.size === 0 ? {} : { openPaths }),
   };

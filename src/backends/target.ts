@@ -92,6 +92,8 @@ export interface AiBackend {
   targetsFor(requested: string | undefined, exchange: Exchange): readonly Target[];
   /** Every target, for start-up, lists and paths that need no model. */
   readonly targets: readonly Target[];
+  /** By virtual model: what fails over has targets of its own there, for people who ask how they fare. */
+  readonly virtualTargets?: ReadonlyMap<string, readonly Target[]>;
   /** False: this client may neither use the model nor see it in lists. Undefined: everybody may. */
   mayUse?(name: string, exchange: Exchange): boolean;
   /** True: only the request's model tells where it goes, on paths that nobody understands as well (`llm`). */

@@ -7,23 +7,29 @@ import { type ModelRow, rowsFor } from './llm-rows.ts';
 import { PlanError } from './upstreams.ts';
 
 /** The targets that may serve this request, in the order of the file. Throws GatewayError where none may. */
-export type Chooser = (exchange: Exchange, random: () => number) => readonly Target[];
+type Chooser = (exchange: Exchange, random: () => number) => readonly Target[];
+
+export interface VirtualModel {
+  readonly choose: Chooser;
+  /** Those that only it has: with a health and a group of their own. */
+  readonly ownTargets: readonly Target[];
+}
 
 /** `warn`: for what works and is probably not meant. */
 export function compileVirtualModel(
   { name, routing }: VirtualModelConfig,
   rows: readonly ModelRow[],
   warn: (message: string) => void,
-): Chooser {
+): VirtualModel {
   for (const { model } of routing.targets) {
     if (!rows.some((row) => row.pattern.matches(model)))
       throw new PlanError(`llm.virtualModels: "${name}" names the model "${model}", which no entry of llm.models takes`);
   }
   switch (routing.kind) {
     case 'weighted':
-      return weighted(routing, rows, warn);
+      return { choose: weighted(routing, rows, warn), ownTargets: [] };
     case 'conditional':
-      return conditional(name, routing, rows);
+      return { choose: conditional(name, routing, rows), ownTargets: [] };
     case 'failover':
       return failover(name, routing, rows, warn);
   }
@@ -68,7 +74,7 @@ function failover(
   { targets }: Extract<VirtualRouting, { kind: 'failover' }>,
   rows: readonly ModelRow[],
   warn: (message: string) => void,
-): Chooser {
+): VirtualModel {
   const pool = {};
   // Made here and not when they are asked for: what is kept of their health would not outlive a reload otherwise.
   const choices = targets.map(({ model, priority }) => {
@@ -76,10 +82,11 @@ function failover(
     const byRow = new Map(taking.map((row) => [row, fallbackTo(row, model, priority, pool)] as const));
     return { model, byRow };
   });
-  const upstreams = new Set(choices.flatMap(({ byRow }) => [...byRow.values()].map(({ upstream }) => upstream)));
+  const ownTargets = choices.flatMap(({ byRow }) => [...byRow.values()]);
+  const upstreams = new Set(ownTargets.map(({ upstream }) => upstream));
   if (upstreams.size === 1 && targets.length > 1)
     warn(`all its targets are at ${[...upstreams].map((upstream) => upstream.name).join()}: when that fails, all of them do`);
-  return (exchange) => {
+  const choose: Chooser = (exchange) => {
     let refusal: unknown;
     const found = choices.flatMap(({ model, byRow }) => {
       try {
@@ -95,6 +102,7 @@ function failover(
       refusal ?? new GatewayError('model_not_found', `Model not found: none of the models behind '${name}' takes this request`)
     );
   };
+  return { choose, ownTargets };
 }
 
 function fallbackTo(row: ModelRow, model: string, group: number, pool: object): Target {

@@ -29,8 +29,8 @@ export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: Backend
         if (open.length > 0) return open.map((row) => row.target);
         throw new GatewayError('missing_model', 'the request names no model: send "model", with a name that llm.models takes');
       }
-      const choose = virtual.get(canonicalModel(requested));
-      if (choose !== undefined) return choose(exchange, random);
+      const behind = virtual.get(canonicalModel(requested));
+      if (behind !== undefined) return behind.choose(exchange, random);
       const found = rowsFor(publicRows, requested, exchange);
       if (found.length > 0) return found.map((row) => row.target);
       throw new GatewayError('model_not_found', `Model not found: no entry of llm.models takes '${requested}'`);
@@ -41,6 +41,7 @@ export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: Backend
             virtual.has(canonicalModel(name)) || publicRows.some((row) => row.pattern.matches(name) && isUsable(row, exchange)),
         }
       : {}),
+    virtualTargets: new Map(llm.virtualModels.map(({ name }) => [name, virtual.get(canonicalModel(name))?.ownTargets ?? []])),
     addedModels: addedBy(rows, llm.virtualModels),
     listsModel: (name) => publicRows.some((row) => row.pattern.matches(name)),
     pathOf: ({ path }) => path,

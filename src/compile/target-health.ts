@@ -1,9 +1,7 @@
-/** The health of targets, kept over reloads, and how it stands now. */
-import { createHealthState, createTargetHealth, type HealthReport, type TargetHealth } from '../backends/health.ts';
-import { targetsOf } from '../backends/target.ts';
+/** The health of targets, kept over reloads. */
+import { createHealthState, createTargetHealth, type TargetHealth } from '../backends/health.ts';
 import type { Upstream } from '../exchange.ts';
 import { type HealthOptions, healthRuleOf } from '../policies/health.ts';
-import type { Plan } from './plan.ts';
 import { innermost, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -32,24 +30,4 @@ export function targetHealthOf(
   const { host = '' } = upstreams.headersFor(upstream);
   const place = ['health', upstream.kind, upstream.baseUrl, host, model ?? '', key].join('\n');
   return createTargetHealth(state.kept(place, createHealthState), rule);
-}
-
-export interface UpstreamHealth extends HealthReport {
-  readonly upstream: string;
-  /** Undefined where the requests name it. */
-  readonly model: string | undefined;
-}
-
-/** How every target of the plan fares, each once. For the config dump and the metrics. */
-export function healthReportsOf({ binds }: Plan, nowMs: number): readonly UpstreamHealth[] {
-  const routes = binds.flatMap(({ listeners }) => listeners.flatMap(({ entries }) => entries.map(({ route }) => route)));
-  const reports = new Map<string, UpstreamHealth>();
-  for (const { upstream, declares, health } of routes.flatMap(({ backend }) => targetsOf(backend))) {
-    if (health === undefined) continue;
-    const report: UpstreamHealth = { upstream: upstream.name, model: declares, ...health.report(nowMs) };
-    const key = `${report.upstream}\n${report.model ?? ''}`;
-    // Judged by two rules, the worse one is shown.
-    if ((reports.get(key)?.health ?? 2) > report.health || report.isEvicted) reports.set(key, report);
-  }
-  return [...reports.values()];
 }
