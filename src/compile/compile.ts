@@ -143,7 +143,9 @@ function llmEntries(
     backends: [],
     name: undefined,
   };
-  return compileRoutes([{ config: route, name: 'llm', yamlPath: 'llm' }], scope).map((entry) => ({
+  // No route's name is empty: whoever calls one "llm" does not share its memory.
+  const within = `${scope.listener.stateKey}/`;
+  return compileRoutes([{ config: route, name: 'llm', yamlPath: 'llm' }], scope, within).map((entry) => ({
     ...entry,
     route: { ...entry.route, backend },
   }));

@@ -31,12 +31,29 @@ export interface RouteWanted {
   readonly yamlPath: string;
 }
 
+/** A route with the place by which it remembers. */
+interface RouteKeyed extends RouteWanted {
+  readonly stateKey: string;
+}
+
+/** `within`: where they stand, by names. */
 export function compileRoutes(
   wanted: readonly RouteWanted[],
   scope: RouteScope,
+  within: string = scope.listener.stateKey,
   path: readonly string[] = [],
 ): readonly RouteEntry<RoutePlan>[] {
-  return groupEqualRoutes(wanted, scope).map((members) => compileGroup(members, scope, path));
+  return groupEqualRoutes(keyed(wanted, within), scope).map((members) => compileGroup(members, scope, path));
+}
+
+/** Names may repeat, but no route may fill or empty what another one remembers, such as its limits. */
+function keyed(wanted: readonly RouteWanted[], within: string): readonly RouteKeyed[] {
+  const counts = new Map<string, number>();
+  return wanted.map((route) => {
+    const count = (counts.get(route.name) ?? 0) + 1;
+    counts.set(route.name, count);
+    return { ...route, stateKey: `${within}/${encodeURIComponent(route.name.toWellFormed())}${count === 1 ? '' : `#${count}`}` };
+  });
 }
 
 /** The group of routes that a route hands over to, if it does. */
@@ -46,7 +63,7 @@ function delegatedTo({ config: { backends } }: RouteWanted): string | undefined 
 }
 
 /** Their policies over the parent's; `path` are the groups on the way here, so that a circle is noticed. */
-function compileChildren(parent: RouteWanted, group: string, scope: RouteScope, path: readonly string[]): RoutePlan {
+function compileChildren(parent: RouteKeyed, group: string, scope: RouteScope, path: readonly string[]): RoutePlan {
   const { name } = parent;
   const broken = (code: ErrorCode, message: string): RoutePlan => ({
     ...compileGroup([{ ...parent, config: { ...parent.config, backends: [] } }], scope, path).route,
@@ -72,6 +89,7 @@ function compileChildren(parent: RouteWanted, group: string, scope: RouteScope, 
       yamlPath: `routeGroups[${index}].routes[${position}]`,
     })),
     scope,
+    `${parent.stateKey}/${encodeURIComponent(group.toWellFormed())}`,
     [...path, group],
   );
   const children = { routes: createRouteTable(entries), entries };
@@ -85,16 +103,16 @@ export function policiesOf(config: RouteConfig, position: number, { attached }: 
   return mergeOptions(attached.forRoute({ ...config, name }), config.policies);
 }
 
-function compileGroup(members: readonly RouteWanted[], scope: RouteScope, path: readonly string[]): RouteEntry<RoutePlan> {
+function compileGroup(members: readonly RouteKeyed[], scope: RouteScope, path: readonly string[]): RouteEntry<RoutePlan> {
   const [first] = members;
   if (first === undefined) throw new Error('a group has a first member');
   const place = { hostnames: hostnamesOf(first.config), rules: first.config.matches.map(ruleOf) };
   const group = delegatedTo(first);
   if (group !== undefined) return { ...place, route: compileChildren(first, group, scope, path) };
-  const layer = routeLayer(first, scope);
+  const layer = routeLayer(first);
   const isProtected = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
   // One route, one memory: whoever reaches the second member has the same limits left as at the first.
-  const layerOf = (member: RouteWanted): PolicyLayer => ({ ...routeLayer(member, scope), stateKey: layer.stateKey });
+  const layerOf = (member: RouteKeyed): PolicyLayer => ({ ...routeLayer(member), stateKey: layer.stateKey });
   const compiled = members.map((member) =>
     compileBackends(member.config.backends, [scope.listener, layerOf(member)], `${member.yamlPath}.backends`, scope),
   );
@@ -115,8 +133,8 @@ function compileGroup(members: readonly RouteWanted[], scope: RouteScope, path: 
   };
 }
 
-function routeLayer({ config, name, yamlPath }: RouteWanted, { listener }: RouteScope): PolicyLayer {
-  return { options: config.policies, place: 'route', yamlPath: `${yamlPath}.policies`, stateKey: `${listener.stateKey}/${name}` };
+function routeLayer({ config, yamlPath, stateKey }: RouteKeyed): PolicyLayer {
+  return { options: config.policies, place: 'route', yamlPath: `${yamlPath}.policies`, stateKey };
 }
 
 /** Without a lock the admin token still means what it says: whoever shows it may manage boxes, whoever does not is let in as before. */

@@ -37,3 +37,27 @@ describe('a header that a policy has set', () => {
     expect(stage.sent.at(-1)?.headers).toEqual({ 'x-user': 'bob' });
   });
 });
+
+describe('limits of routes with one name', () => {
+  const answers = { directResponse: { status: 204 } };
+  const tight = { localRateLimit: [{ maxTokens: 1, tokensPerFill: 1, fillInterval: '1h' }], ...answers };
+  const wide = { localRateLimit: [{ maxTokens: 100, tokensPerFill: 100, fillInterval: '1s' }], ...answers };
+  const at = (pathPrefix: string) => [{ path: { pathPrefix } }];
+
+  it.each([
+    ['twice in a listener', {}, { name: 'r', matches: at('/wide'), policies: wide }],
+    [
+      'in a group',
+      { routeGroups: [{ name: 'g', routes: [{ name: 'r', matches: at('/wide'), policies: wide }] }] },
+      { name: 'parent', matches: at('/wide'), backends: [{ routeGroup: 'g' }] },
+    ],
+  ])('are not one another: %s', async (_, more, other) => {
+    const routes = [{ name: 'r', matches: at('/tight'), policies: tight }, other];
+    const stage = createStage(JSON.stringify({ binds: [{ port: 3000, listeners: [{ routes }] }], ...more }));
+    const statusOf = async (path: string) => (await stage.read(path)).status;
+    expect([await statusOf('/tight'), await statusOf('/tight')]).toEqual([204, 429]);
+    await stage.clock.advance(2_000);
+    expect(await statusOf('/wide')).toBe(204);
+    expect(await statusOf('/tight')).toBe(429);
+  });
+});
