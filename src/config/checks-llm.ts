@@ -18,6 +18,7 @@ export function checkModels(whole: Keys, report: CheckReport): void {
   }
   const models = listOf(llm.models).map(keysOf);
   checkRepeatedIds(models, report);
+  checkEqualModels(models, report);
   for (const [index, model] of models.entries()) {
     const path: YamlPath = ['llm', 'models', index];
     checkCustom(path, model, report);
@@ -34,6 +35,22 @@ function checkRepeatedIds(models: readonly Keys[], report: CheckReport): void {
     if (seen.has(id)) report.error(['llm', 'models', index, 'id'], `the id "${id}" stands here twice`);
     seen.add(id);
   }
+}
+
+/** Entries of one name may stand side by side: several boxes for it. Those that are the same in all else add nothing. */
+function checkEqualModels(models: readonly Keys[], report: CheckReport): void {
+  const seen = new Map<string, number>();
+  for (const [index, { id: _id, ...model }] of models.entries()) {
+    const key = JSON.stringify(model, sortedMembers);
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, index);
+    else report.warn(['llm', 'models', index], `the same as llm.models[${first}]: it adds nothing`);
+  }
+}
+
+function sortedMembers(_name: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([first], [second]) => (first < second ? -1 : 1)));
 }
 
 function referenceOf({ provider }: Keys): string | undefined {
@@ -72,7 +89,7 @@ function checkVirtualModels(llm: Keys, models: readonly Keys[], report: CheckRep
   const names = models.flatMap(({ name }) => textOf(name) ?? []);
   const patterns = names.flatMap(patternsOf);
   for (const [index, { routing }] of virtuals.entries()) {
-    for (const kind of ['weighted', 'failover']) {
+    for (const kind of ['weighted', 'failover', 'conditional']) {
       for (const [target, value] of listOf(keysOf(keysOf(routing)[kind]).targets).entries()) {
         const model = textOf(keysOf(value).model);
         if (model === undefined || patterns.some((pattern) => pattern.matches(model))) continue;

@@ -138,17 +138,23 @@ function sayBackend(backend: Backend, plan: CompiledPlan, depth: number, say: Sa
 
 function sayAi(ai: AiBackend, plan: CompiledPlan, depth: number, say: Say): void {
   for (const target of ai.targets) sayTarget(target, plan, depth, say);
+  for (const [name, targets] of ai.virtualTargets ?? []) {
+    for (const { upstream, group } of targets) say(depth, `${name} fails over to ${upstream.name}, group ${group}`);
+  }
   for (const { name, target } of ai.addedModels) say(depth, `lists ${name}${target === undefined ? '' : ` for ${target}`}`);
   if (ai.openPaths.size > 0) say(depth, `opens ${[...ai.openPaths].join(', ')}`);
 }
 
 function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say): void {
-  const { upstream, group, weight, declares, edits, finalEdits, answerEdits } = target;
+  const { upstream, group, weight, failsOver, affinity, passthrough, declares, edits, finalEdits, answerEdits } = target;
   // What a provider needs by itself says nothing of the configuration.
   const lastEdits = finalEdits.map(({ name }) => name).filter((name) => name === 'estimatePrompt' || policyNamed(name));
   const facts = [
     ...(group === 0 ? [] : [`group ${group}`]),
     ...(weight === undefined ? [] : [`weight ${weight}`]),
+    ...(failsOver ? ['fails over'] : []),
+    ...(affinity === undefined ? [] : [`sessions by ${affinity.source}`]),
+    ...(passthrough === undefined ? [] : [`passes through, ${passthrough}`]),
     ...(declares === undefined ? [] : [`declares ${declares}`]),
     ...Object.entries(plan.headersFor(upstream)).map(([name, value]) => `${name} ${value}`),
     ...(upstream.tls === undefined ? [] : [`tls ${JSON.stringify(upstream.tls)}`]),

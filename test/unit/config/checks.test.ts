@@ -151,6 +151,38 @@ describe('llm', () => {
     ]);
   });
 
+  it('so do those of conditional ones, and of failover ones', () => {
+    const text = (routing: string) =>
+      `llm:\n  models: [{name: a, provider: ollama}]\n  virtualModels: [{name: v, routing: ${routing}}]\n`;
+    expect(errorsOf(text("{conditional: {targets: [{when: 'true', model: a}, {model: b}]}}"))).toEqual([
+      expect.stringContaining('conditional.targets[1].model: virtual model target b does not match'),
+    ]);
+    expect(errorsOf(text('{failover: {targets: [{model: b, priority: 0}]}}'))).toEqual([
+      expect.stringContaining('failover.targets[0].model: virtual model target b does not match'),
+    ]);
+  });
+
+  it('only the last target of a conditional one may do without a condition', () => {
+    const text = (targets: string) =>
+      `llm:\n  models: [{name: a, provider: ollama}]\n  virtualModels: [{name: v, routing: {conditional: {targets: [${targets}]}}}]\n`;
+    expect(errorsOf(text("{when: 'true', model: a}, {model: a}"))).toEqual([]);
+    expect(errorsOf(text("{model: a}, {when: 'true', model: a}"))).toEqual([
+      expect.stringContaining('conditional.targets[0]: a target without "when" always serves: only the last one may do without'),
+    ]);
+    expect(errorsOf(text("{when: 'response.code == 200', model: a}"))).toEqual([
+      expect.stringContaining('targets[0].when: the model is chosen before there is an answer'),
+    ]);
+  });
+
+  it('an entry that stands twice adds nothing, whatever its id and the order of its keys', () => {
+    const text = (...models: string[]) => `llm:\n  models:\n${models.map((model) => `  - ${model}\n`).join('')}`;
+    const warnings = (yaml: string) => found(yaml).warnings.filter((warning) => warning.includes('adds nothing'));
+    expect(warnings(text('{name: a, provider: ollama, id: x}', '{provider: ollama, name: a, id: y}'))).toEqual([
+      '4:5 llm.models[1]: the same as llm.models[0]: it adds nothing',
+    ]);
+    expect(warnings(text('{name: a, provider: ollama}', '{name: a, provider: groq}', '{name: b, provider: ollama}'))).toEqual([]);
+  });
+
   it('virtual models have exactly one routing with targets', () => {
     const text = (routing: string) =>
       `llm:\n  models: [{name: a, provider: ollama}]\n  virtualModels:\n  - name: v\n    routing: ${routing}\n`;
