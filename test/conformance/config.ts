@@ -157,7 +157,7 @@ export function config(stage: Stage): void {
       '--validate-only: valid → 0 and a word; invalid → 1',
       async () => {
         const valid = await run('-f', file(good), '--validate-only');
-        expect([valid.code, valid.stdout]).toEqual([0, 'Configuration is valid!\n']);
+        expect([valid.code, valid.stdout]).toEqual([0, expect.stringMatching(/^Configuration is valid!\n/)]);
         const invalid = await run('-f', file('binds: 3\n'), '--validate-only');
         expect([invalid.code, invalid.stderr]).toEqual([1, expect.stringMatching(/corral\.yaml:1:8 binds/)]);
       },
