@@ -41,6 +41,8 @@ const sections: readonly (readonly [definition: string, title: string])[] = [
   ['tracing', '`tracing`'],
   ['fleet', '`fleet`'],
   ['server', 'Servers that policies ask'],
+  ['credentialLocation', 'Where a credential stands'],
+  ['writableLocation', 'Where a credential is put'],
   ['promptGuard', '`promptGuard`'],
 ];
 

@@ -70,6 +70,7 @@ export const credentialLocationField = z
       .optional()
       .describe('CEL that gives the key as text. What it finds is not taken out of the request on its way to an upstream.'),
   })
+  .meta({ id: 'credentialLocation', description: 'Exactly one of the four.' })
   .transform(({ expression, ...rest }, context): CredentialLocation => {
     const found: CredentialLocation[] = expression === undefined ? [] : [{ kind: 'expression', expression }];
     return onlyOf([...writableIn(rest), ...found], 'header, queryParameter, cookie and expression', context);
@@ -84,6 +85,7 @@ export const writableLocationField = z
       .optional()
       .describe('Refused here: an expression cannot put a key anywhere.'),
   })
+  .meta({ id: 'writableLocation', description: 'Exactly one of the three.' })
   .transform((given, context) => onlyOf(writableIn(given), 'header, queryParameter and cookie', context));
 
 /** How a person would say it, for messages: "`Authorization: Bearer KEY`". */

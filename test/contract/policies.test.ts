@@ -27,10 +27,11 @@ interface Schema {
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly allOf?: readonly Schema[];
+  readonly definitions?: Readonly<Record<string, Schema>>;
 }
 
 function schemaOf(options: z.ZodType): Schema {
-  return z.toJSONSchema(options, { io: 'input', unrepresentable: 'any', reused: 'inline' }) as Schema;
+  return z.toJSONSchema(options, { io: 'input', unrepresentable: 'any', reused: 'inline', target: 'draft-7' }) as Schema;
 }
 
 /** Every object in a schema, with its path. */
@@ -38,6 +39,7 @@ function objectsIn(schema: Schema, path: string): [path: string, schema: Schema]
   const found: [string, Schema][] = schema.properties === undefined ? [] : [[path, schema]];
   for (const [name, member] of Object.entries(schema.properties ?? {})) found.push(...objectsIn(member, `${path}.${name}`));
   for (const part of [...(schema.anyOf ?? []), ...(schema.allOf ?? [])]) found.push(...objectsIn(part, path));
+  for (const [name, part] of Object.entries(schema.definitions ?? {})) found.push(...objectsIn(part, name));
   if (schema.items !== undefined) found.push(...objectsIn(schema.items, `${path}[]`));
   if (typeof schema.additionalProperties === 'object') found.push(...objectsIn(schema.additionalProperties, `${path}.*`));
   return found;
