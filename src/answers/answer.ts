@@ -4,7 +4,7 @@ import type { AiBackend, Backend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
 import { protocolOfRouteType, verdictOf } from '../protocols/index.ts';
-import { answerByModel } from './by-model.ts';
+import { answerByModel, answerLimited } from './by-model.ts';
 import { answerCount } from './count.ts';
 import { answerInference } from './inference.ts';
 import { answerList, answerModel } from './lists.ts';
@@ -64,7 +64,10 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
 
 /** A path that passes through. Among several providers only the model in the body says whose it is. */
 function answerOpenPath(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Promise<Response> {
-  if (!ai.needsModel) return answerPassthrough(exchange, ai.targets, tools);
+  if (!ai.needsModel) {
+    const isLimited = exchange.identity?.allowedModels !== undefined && exchange.request.body !== null;
+    return isLimited ? answerLimited(exchange, ai.targets, tools) : answerPassthrough(exchange, ai.targets, tools);
+  }
   const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   // One that was opened on boxes may be about no model at all.
   if (exchange.request.body === null && boxes.length > 0) return answerPassthrough(exchange, boxes, tools);

@@ -1,9 +1,10 @@
 /** Paths that nobody here understands, where the request's model alone tells who serves it (`llm`, agentgateway llm/model_router.rs). */
-import type { AiBackend } from '../backends/target.ts';
+import type { AiBackend, Target } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { isModelAllowed } from '../fields/model-name.ts';
 import { modelInBody } from '../protocols/decode.ts';
+import { refuseCloud } from './edited.ts';
 import { answerPassthrough } from './passthrough.ts';
 import type { AnswerTools } from './tools.ts';
 
@@ -14,11 +15,29 @@ export async function answerByModel(exchange: Exchange, ai: AiBackend, tools: An
     const model = bytes.length === 0 ? undefined : modelInBody(bytes, exchange);
     if (model === undefined)
       throw new GatewayError('missing_model', `${exchange.path} is for one of several providers: name a model in the body`);
-    exchange.requestModel = model;
-    if (!isModelAllowed(exchange.identity?.allowedModels, model))
-      throw new GatewayError('model_not_allowed', `this key may not use the model '${model}'`);
-    return await answerPassthrough(exchange, ai.targetsFor(model, exchange), tools);
+    requireAllowed(exchange, model);
+    const targets = ai.targetsFor(model, exchange);
+    for (const { upstream } of targets) if (tools.fleet.isBox(upstream)) refuseCloud(model, upstream, tools);
+    return await answerPassthrough(exchange, targets, tools);
   } finally {
     exchange.bodies.release(exchange);
   }
+}
+
+/** The same for a backend that asks for no model, and a key that is limited to some: its limit holds on every path. */
+export async function answerLimited(exchange: Exchange, targets: readonly Target[], tools: AnswerTools): Promise<Response> {
+  const bytes = await exchange.bodies.read(exchange);
+  try {
+    const model = bytes.length === 0 ? undefined : modelInBody(bytes, exchange);
+    if (model !== undefined) requireAllowed(exchange, model);
+    return await answerPassthrough(exchange, targets, tools);
+  } finally {
+    exchange.bodies.release(exchange);
+  }
+}
+
+function requireAllowed(exchange: Exchange, model: string): void {
+  exchange.requestModel = model;
+  if (!isModelAllowed(exchange.identity?.allowedModels, model))
+    throw new GatewayError('model_not_allowed', `this key may not use the model '${model}'`);
 }

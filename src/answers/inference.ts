@@ -8,6 +8,7 @@ import type { Call, Exchange, Protocol } from '../exchange.ts';
 import { isCloudModel, isModelAllowed } from '../fields/model-name.ts';
 import { answerDemo, isDemoModel } from '../fleet/demo.ts';
 import { decodeCall } from '../protocols/decode.ts';
+import { cloudRefusal } from './edited.ts';
 import { respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
@@ -92,8 +93,5 @@ function atHome(candidates: readonly Candidate[], { fleet, limits }: AnswerTools
   if (away === undefined) return candidates;
   const left = candidates.filter((candidate) => !isAway(candidate));
   if (left.length > 0) return left;
-  throw new GatewayError(
-    'cloud_model_refused',
-    `the model '${away.model}' runs on Ollama's cloud, not on your boxes; set fleet.allowCloudModels: true to let it pass`,
-  );
+  throw cloudRefusal(away.model);
 }

@@ -2,6 +2,7 @@
 import type { AiBackend, Target } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { requireAdmin } from './edited.ts';
 import { answerPassthrough } from './passthrough.ts';
 import type { AnswerTools } from './tools.ts';
 
@@ -9,12 +10,7 @@ import type { AnswerTools } from './tools.ts';
 const boxHeader = 'x-corral-box';
 
 export function answerManagement(exchange: Exchange, path: string, ai: AiBackend, tools: AnswerTools): Promise<Response> {
-  if (exchange.identity?.isAdmin !== true) {
-    throw new GatewayError(
-      'admin_scope_required',
-      `${path} manages the box: it needs a key whose metadata has scopes: [admin], or CORRAL_ADMIN_TOKEN as the key`,
-    );
-  }
+  requireAdmin(exchange, path);
   // The spelling that was judged is the spelling that is sent.
   if (ai.pathOf(exchange) !== path) throw new GatewayError('path_not_served', `spell the path exactly as ${path}`);
   return answerPassthrough(exchange, [boxOf(exchange, ai, tools)], tools);

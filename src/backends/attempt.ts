@@ -25,6 +25,15 @@ export interface AttemptTools extends SendTools {
   };
   /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
   isModelMissing(status: number, text: string): boolean;
+  /** Asked when policies have edited a try: throws GatewayError where it has become what nobody would have let pass. */
+  judgeEdited(attempt: Attempt, decided: Decided, isBox: boolean): void;
+}
+
+/** What a try was to be before policies edited it. */
+export interface Decided {
+  readonly method: string;
+  readonly path: string;
+  readonly model: string | undefined;
 }
 
 /** What came of it: an answer whose body is still to be relayed, or a box's refusal that was read to be understood. */
@@ -107,6 +116,8 @@ export async function tryOne(
   if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
   response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
   if (response !== undefined) return { kind: 'instead', candidate, response };
+  if (call === undefined || target.edits.length + target.finalEdits.length > 0)
+    tools.judgeEdited(attempt, { method: exchange.method, path, model }, isBox);
 
   const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
   exchange.attempts.push(record);

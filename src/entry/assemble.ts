@@ -1,5 +1,6 @@
 /** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
 
+import { judgeEdited } from '../answers/edited.ts';
 import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
 import type { AnswerTools } from '../answers/tools.ts';
 import { viaHeader } from '../backends/outgoing.ts';
@@ -61,6 +62,7 @@ export function assembleGateway(
     instanceId,
     loadTimeoutMs,
     isModelMissing,
+    judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
     bodies: createBodyReader(plan.settings, budget),

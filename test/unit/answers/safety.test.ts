@@ -61,3 +61,81 @@ describe('limits of routes with one name', () => {
     expect(await statusOf('/tight')).toBe(429);
   });
 });
+
+describe('what a policy of the backend makes of a try', () => {
+  const edited = (set: object, more: object = {}) => [
+    {
+      ai: { name: 'desk', hostOverride: 'desk:1', provider: { openAI: {} } },
+      policies: { transformations: { request: { set, ...more } } },
+    },
+  ];
+  const keys = (...given: object[]) => ({ apiKey: { keys: given } });
+  const codeOf = (text: string) => JSON.parse(text).error.code;
+  const asking = { ':path': 'request.headers["x-path"]', ':method': 'request.headers["x-method"]' };
+
+  it.each([
+    ['DELETE', '/api/delete', 'admin_scope_required'],
+    ['POST', '//API/%70ull', 'admin_scope_required'],
+    ['POST', '/x/../api/push', 'admin_scope_required'],
+    ['POST', '/api/generate', 'path_not_served'],
+    ['POST', '/api/new-in-ollama', 'path_not_served'],
+    ['GET', '/v1/chat/completions', 'path_not_served'],
+  ])('is judged again: %s %s', async (method, path, code) => {
+    const stage = createStage(yamlOf({}, { backends: edited(asking) }));
+    const { text } = await stage.read('/v1/chat/completions', { body: chat, headers: { 'x-method': method, 'x-path': path } });
+    expect(codeOf(text)).toBe(code);
+    expect(stage.sent).toEqual([]);
+  });
+
+  it('may manage the box for an administrator, and may stay what it was', async () => {
+    const admin = keys({ key: 'a', metadata: { scopes: ['admin'] } });
+    const stage = createStage(yamlOf(admin, { backends: edited(asking) }));
+    const headers = { 'x-api-key': 'a', 'x-method': 'DELETE', 'x-path': '/api/delete' };
+    expect((await stage.read('/v1/chat/completions', { body: chat, headers })).status).toBe(200);
+    expect((await stage.read('/v1/chat/completions', { body: chat, headers: { 'x-api-key': 'a' } })).status).toBe(200);
+    expect(stage.sent.map(({ url, request }) => [request.method, url])).toEqual([
+      ['DELETE', 'http://desk:1/api/delete'],
+      ['POST', 'http://desk:1/v1/chat/completions'],
+    ]);
+  });
+
+  const wanted = { transformations: { model: 'llmRequest.metadata.wanted' } };
+  const atEnd = { finalTransformations: { MODEL: 'llmRequest.metadata.wanted' } };
+  const whole = { body: '{"model": json(request.body).metadata.wanted, "messages": []}' };
+  it.each([
+    ['ai.transformations', { ai: wanted }, box],
+    ['ai.finalTransformations', { ai: atEnd }, box],
+    ['a new body', {}, edited({}, whole)],
+  ])('asks for no model that the key has not got, nor for one of the cloud: %s', async (_, policies, backends) => {
+    const stage = createStage(
+      yamlOf({ ...policies, ...keys({ key: 'k', allowedModels: ['m', 'small*', '*-cloud'] }) }, { backends }),
+    );
+    const ask = (model: string) =>
+      stage.read('/v1/chat/completions', { body: { ...chat, metadata: { wanted: model } }, headers: { 'x-api-key': 'k' } });
+    expect(codeOf((await ask('large')).text)).toBe('model_not_allowed');
+    expect(codeOf((await ask('gpt-oss:120b-cloud')).text)).toBe('cloud_model_refused');
+    expect(stage.sent).toEqual([]);
+    expect((await ask('small:1b')).status).toBe(200);
+    expect(stage.sent[0]?.text).toMatch(/"model": ?"small:1b"/i);
+  });
+});
+
+describe('a key that is limited to some models', () => {
+  const policies = { apiKey: { keys: [{ key: 'k', allowedModels: ['small'] }] } };
+  const headers = { 'x-api-key': 'k' };
+  const vendor = [{ ai: { name: 'v', provider: { openAI: {} }, policies: { backendAuth: { key: 'sk' } } } }];
+
+  it.each([
+    ['a path that nobody here knows', {}, '/v1/images/generations'],
+    ['a path that passes through', { ai: { routes: { '*': 'passthrough' } } }, '/v1/chat/completions'],
+  ])('is so on %s, too', async (_, more, path) => {
+    const stage = createStage(yamlOf({ ...policies, ...more }, { backends: vendor }));
+    const statusFor = async (body: object | string) => (await stage.read(path, { method: 'POST', headers, body })).status;
+    expect(await statusFor({ model: 'large' })).toBe(403);
+    expect(await statusFor('{"model":"small","MODEL":"large"}')).toBe(403);
+    expect(await statusFor('model=large')).toBe(400);
+    expect(stage.sent).toEqual([]);
+    expect([await statusFor({ model: 'small' }), await statusFor({ prompt: 'x' })]).toEqual([200, 200]);
+    expect(stage.sent.map(({ text }) => text)).toEqual(['{"model":"small"}', '{"prompt":"x"}']);
+  });
+});

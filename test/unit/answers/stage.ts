@@ -1,4 +1,5 @@
 /** A whole gateway over upstreams that a test scripts: fake clock, fake network, fake knowledge of the boxes. */
+import { judgeEdited } from '../../../src/answers/edited.ts';
 import { createExchanges, type ExchangeScope } from '../../../src/answers/open-exchange.ts';
 import type { AnswerTools } from '../../../src/answers/tools.ts';
 import type { Leaving } from '../../../src/backends/send.ts';
@@ -173,6 +174,7 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     instanceId: 'corral-1',
     loadTimeoutMs,
     isModelMissing,
+    judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges('x', clock, (exchange, endedMs) => {
       told.push({ exchange, endedMs });
       observation.observe(exchange, endedMs);

@@ -146,6 +146,7 @@ export function createTries(request: FakeRequest = {}): Tries {
       instanceId: 'me',
       loadTimeoutMs,
       isModelMissing,
+      judgeEdited: () => undefined,
       onClientGone: (leaving) => leavings.push(leaving),
     },
   };
