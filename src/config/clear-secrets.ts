@@ -2,7 +2,7 @@
 
 import { type YamlPath, yamlPathOf } from './diagnostic.ts';
 import { openDocument } from './document.ts';
-import { mask, maskedConfig } from './masked.ts';
+import { mask, maskedWhereKnown } from './masked.ts';
 
 /** Stands for every variable, so that a value that has one can be told. */
 const variable = '\uFDD0variable';
@@ -14,7 +14,7 @@ export function clearSecretsIn(text: string): readonly string[] {
   const { value } = openDocument(text, () => variable);
   if (typeof value !== 'object' || value === null) return [];
   const found: string[] = [];
-  compare(value, maskedConfig(value), [], found);
+  compare(value, maskedWhereKnown(value), [], found);
   return found;
 }
 

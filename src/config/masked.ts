@@ -20,9 +20,21 @@ export function maskedConfig(
   schema: z.core.$ZodType = configSchema,
 ): unknown {
   const secrets = new Set(alsoSecret);
-  const masked = show([schema], written, secrets);
+  const masked = show([schema], written, { secrets, ofUnknown: (value) => hidden(value, secrets) });
   const sought = [...secrets].filter((secret) => secret.length >= minSoughtLength).sort((a, b) => b.length - a.length);
   return mapTexts(masked, (text) => withoutUserInfo(sought.reduce((left, secret) => left.replaceAll(secret, mask), text)));
+}
+
+/** As `maskedConfig`, for a file that the schema may not know in full: what is unknown is left out, and not called a secret. */
+export function maskedWhereKnown(written: unknown): unknown {
+  return show([configSchema], written, { secrets: new Set(), ofUnknown: () => undefined });
+}
+
+interface Showing {
+  /** All that was masked. */
+  readonly secrets: Set<string>;
+  /** What is shown of that which the schema has no word for. */
+  ofUnknown(value: unknown): unknown;
 }
 
 interface Definition {
@@ -81,29 +93,42 @@ function fits({ definition: { type, shape, catchall } }: Candidate, value: unkno
   return isLoose || Object.keys(value).every((name) => name in shape);
 }
 
+/** An object with a member too many is still the one that can be meant, if there is one only. */
+function fittingOf(candidates: readonly Candidate[], value: unknown): readonly Candidate[] {
+  const fitting = candidates.filter((candidate) => fits(candidate, value));
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (fitting.length > 0 || !isObject) return fitting;
+  const objects = candidates.filter(({ definition }) => definition.shape !== undefined);
+  return objects.length === 1 ? objects : [];
+}
+
 /** Where several may be meant, one that is secret is believed: too little is shown rather than too much. */
-function show(schemas: readonly z.core.$ZodType[], value: unknown, secrets: Set<string>): unknown {
-  const fitting = schemas.flatMap((schema) => candidatesOf(schema)).filter((candidate) => fits(candidate, value));
+function show(schemas: readonly z.core.$ZodType[], value: unknown, showing: Showing): unknown {
+  const fitting = fittingOf(
+    schemas.flatMap((schema) => candidatesOf(schema)),
+    value,
+  );
   if (value === null || value === undefined) return value;
-  if (fitting.length === 0 || fitting.some(({ isSecret }) => isSecret)) return hidden(value, secrets);
+  if (fitting.some(({ isSecret }) => isSecret)) return hidden(value, showing.secrets);
+  if (fitting.length === 0) return showing.ofUnknown(value);
   const plain = fitting.map(({ definition }) => definition);
   const rest = plain.some(({ type }) => openTypes.has(type)) ? [anything] : [];
   if (Array.isArray(value)) {
     return value.map((item, index) =>
-      show([...plain.flatMap(({ element, items }) => element ?? items?.[index] ?? []), ...rest], item, secrets),
+      show([...plain.flatMap(({ element, items }) => element ?? items?.[index] ?? []), ...rest], item, showing),
     );
   }
-  return typeof value === 'object' ? showObject(plain, value, rest, secrets) : value;
+  return typeof value === 'object' ? showObject(plain, value, rest, showing) : value;
 }
 
 const anything = { _zod: { def: { type: 'unknown' } } } as unknown as z.core.$ZodType;
 
-function showObject(plain: readonly Definition[], value: object, rest: readonly z.core.$ZodType[], secrets: Set<string>): object {
+function showObject(plain: readonly Definition[], value: object, rest: readonly z.core.$ZodType[], showing: Showing): object {
   const shown: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
     const schemas = plain.flatMap(({ shape, valueType, catchall }) => shape?.[name] ?? valueType ?? catchall ?? []);
     const isCredential = typeof member === 'string' && credentialHeaders.has(name.toLowerCase());
-    shown[name] = isCredential ? hidden(member, secrets) : show([...schemas, ...rest], member, secrets);
+    shown[name] = isCredential ? hidden(member, showing.secrets) : show([...schemas, ...rest], member, showing);
   }
   for (const [name, given] of defaultsOf(plain, value)) shown[name] = given;
   return shown;
@@ -123,7 +148,7 @@ function defaultsOf(plain: readonly Definition[], value: object): [string, unkno
 function defaultOf(schema: z.core.$ZodType): unknown {
   const definition = definitionOf(schema) as Definition & { readonly defaultValue?: unknown };
   if (definition.innerType === undefined) return undefined;
-  if (definition.type === 'prefault') return show([definition.innerType], definition.defaultValue, new Set());
+  if (definition.type === 'prefault') return maskedConfig(definition.defaultValue, [], definition.innerType);
   if (definition.type === 'default') return isPlain(definition.defaultValue) ? definition.defaultValue : undefined;
   return definition.type === 'optional' ? undefined : defaultOf(definition.innerType);
 }

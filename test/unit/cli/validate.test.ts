@@ -271,6 +271,16 @@ describe('secrets in clear', () => {
     expect(warnings[0]?.message).toContain('chmod 600 x.yaml');
   });
 
+  it('are told apart from what Corral has not got, in a file for both', () => {
+    const mixed = `mcp: { targets: [{ name: tools, stdio: { cmd: a-command } }] }
+llm: { models: [{ name: "a-command", provider: openAI, params: { apiKey: sk-in-clear } }] }
+routes:
+- name: tools
+  backends: [{ mcp: { targets: [] } }]
+`;
+    expect(clearSecretWarnings(settings(mixed), () => 0o644).map(({ path }) => path)).toEqual(['llm.models[0].params.apiKey']);
+  });
+
   it('are the business of its owner otherwise', () => {
     expect(clearSecretWarnings(settings(text), () => 0o640)).toEqual([]);
     expect(clearSecretWarnings(settings(text), () => undefined)).toEqual([]);
