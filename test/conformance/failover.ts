@@ -307,10 +307,10 @@ export function failover(stage: Stage): void {
       expect(inferencesOf(bad)).toHaveLength(1);
     });
 
-    stage.it('retry: attempts are further tries, on the codes that are listed', async () => {
+    stage.it('retry: attempts are all tries, the first one included, on the codes that are listed', async () => {
       const bad = await stage.box({ faults: { failWith: { status: 500, contentType: 'text/plain', body: 'no' }, times: 2 } });
       const corral = await stage.corral({
-        yaml: herdOf([{ name: 'bad', at: bad.port }], { policies: { retry: { attempts: 2, codes: [500], backoff: '10ms' } } }),
+        yaml: herdOf([{ name: 'bad', at: bad.port }], { policies: { retry: { attempts: 3, codes: [500], backoff: '10ms' } } }),
       });
       expect((await chat(corral.url)).status).toBe(200);
       expect(inferencesOf(bad)).toHaveLength(3);

@@ -11,6 +11,7 @@ import { http } from './http.ts';
 import { lists } from './lists.ts';
 import { log } from './log.ts';
 import { protocols } from './protocols.ts';
+import { resilience } from './resilience.ts';
 import { safety } from './safety.ts';
 import { sdks } from './sdks.ts';
 import { seedPage } from './seed-page.ts';
@@ -26,6 +27,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   lists,
   streams,
   failover,
+  resilience,
   safety,
   auth,
   expressions,
