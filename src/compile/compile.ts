@@ -96,7 +96,8 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
     mayConnect: networkVerdictOf(config.frontendPolicies.networkAuthorization, (message) =>
       warnings.push(`frontendPolicies.networkAuthorization: ${message}`),
     ),
-    warnings,
+    // A route that several gateways serve is compiled for each.
+    warnings: [...new Set(warnings)],
     everyRouteIsProtected: routes.length > 0 && routes.every((route) => route.isProtected),
     headersFor: upstreams.headersFor,
   };

@@ -14,9 +14,15 @@ import { openaiEmbeddings } from '../../src/protocols/openai-embeddings.ts';
 import { openaiResponses } from '../../src/protocols/openai-responses.ts';
 import type { MatchRule } from '../../src/routes/rules.ts';
 import type { RouteEntry } from '../../src/routes/table.ts';
+import { type OptionsOf, optionsText } from './policy-options.ts';
+
+/** A plan, and what its policies were made from where that is to be shown as well: all options, those that have their defaults, too. */
+export interface ShownPlan extends CompiledPlan {
+  readonly optionsOf?: OptionsOf;
+}
 
 /** Settings are shown where they differ from `usual`. */
-export function planText(plan: CompiledPlan, usual: PlanSettings): string {
+export function planText(plan: ShownPlan, usual: PlanSettings): string {
   const lines: string[] = [];
   const say = (depth: number, text: string) => lines.push(`${'  '.repeat(depth)}${text}`);
   for (const bind of plan.binds) {
@@ -28,6 +34,7 @@ export function planText(plan: CompiledPlan, usual: PlanSettings): string {
   });
   for (const [name, value] of settings) say(0, `setting ${name} ${valueText(value)}`);
   for (const line of telemetryLines(plan.telemetry)) say(0, line);
+  if (plan.mayConnect !== undefined) say(0, 'connections may be refused');
   for (const warning of plan.warnings) say(0, `warning ${warning}`);
   say(0, plan.everyRouteIsProtected ? 'protected' : 'not protected');
   return `${lines.join('\n')}\n`;
@@ -87,8 +94,9 @@ function tlsText({ tls }: CompiledPlan['binds'][number]): string {
 
 type Say = (depth: number, text: string) => void;
 
-function sayListener({ name, gatewayName, hostname, policies, entries }: ListenerPlan, plan: CompiledPlan, say: Say): void {
+function sayListener({ name, gatewayName, hostname, policies, entries }: ListenerPlan, plan: ShownPlan, say: Say): void {
   say(1, `listener ${gatewayName}/${name} for ${hostname === '' ? '*' : hostname}${policyText(policies)}`);
+  sayOptions(policies, plan, 2, say);
   for (const entry of entries) sayRoute(entry, plan, say);
 }
 
@@ -96,10 +104,22 @@ function policyText(policies: readonly { readonly name: string }[]): string {
   return policies.length === 0 ? '' : ` [${policies.map(({ name }) => name).join(' ')}]`;
 }
 
-function sayRoute({ route, hostnames, rules }: RouteEntry<RoutePlan>, plan: CompiledPlan, say: Say, depth = 2): void {
+/** One line for each policy here. A policy that runs at several moments is shown once. */
+function sayOptions(made: readonly { readonly name: string }[], { optionsOf }: ShownPlan, depth: number, say: Say): void {
+  const shown = new Set<unknown>();
+  for (const part of made) {
+    const options = optionsOf?.(part);
+    if (options === undefined || shown.has(options)) continue;
+    shown.add(options);
+    say(depth, `with ${part.name} ${optionsText(options)}`);
+  }
+}
+
+function sayRoute({ route, hostnames, rules }: RouteEntry<RoutePlan>, plan: ShownPlan, say: Say, depth = 2): void {
   const lock = route.isProtected ? ', protected' : '';
   const hosts = hostnames.length === 0 ? '' : ` for ${hostnames.join(' ')}`;
   say(depth, `route ${route.name}${hosts}${policyText(route.policies)}${lock}`);
+  sayOptions(route.policies, plan, depth + 1, say);
   for (const rule of rules) say(depth + 1, `match ${ruleText(rule)}`);
   if (route.children === undefined) sayBackend(route.backend, plan, depth + 1, say);
   for (const child of route.children?.entries ?? []) sayRoute(child, plan, say, depth + 1);
@@ -114,7 +134,7 @@ function ruleText({ path, method, headers, query }: MatchRule): string {
   ].join(', ');
 }
 
-function sayBackend(backend: Backend, plan: CompiledPlan, depth: number, say: Say): void {
+function sayBackend(backend: Backend, plan: ShownPlan, depth: number, say: Say): void {
   switch (backend.kind) {
     case 'none':
       say(depth, 'no backend');
@@ -136,7 +156,7 @@ function sayBackend(backend: Backend, plan: CompiledPlan, depth: number, say: Sa
   }
 }
 
-function sayAi(ai: AiBackend, plan: CompiledPlan, depth: number, say: Say): void {
+function sayAi(ai: AiBackend, plan: ShownPlan, depth: number, say: Say): void {
   for (const target of ai.targets) sayTarget(target, plan, depth, say);
   for (const [name, targets] of ai.virtualTargets ?? []) {
     for (const { upstream, group } of targets) say(depth, `${name} fails over to ${upstream.name}, group ${group}`);
@@ -145,7 +165,7 @@ function sayAi(ai: AiBackend, plan: CompiledPlan, depth: number, say: Say): void
   if (ai.openPaths.size > 0) say(depth, `opens ${[...ai.openPaths].join(', ')}`);
 }
 
-function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say): void {
+function sayTarget(target: Target, plan: ShownPlan, depth: number, say: Say): void {
   const { upstream, group, weight, failsOver, affinity, passthrough, declares, edits, finalEdits, answerEdits } = target;
   // What a provider needs by itself says nothing of the configuration.
   const lastEdits = finalEdits.map(({ name }) => name).filter((name) => name === 'estimatePrompt' || policyNamed(name));
@@ -163,6 +183,9 @@ function sayTarget(target: Target, plan: CompiledPlan, depth: number, say: Say):
     ...(answerEdits.length === 0 ? [] : [`edits of answers ${answerEdits.length}`]),
   ];
   say(depth, [`${upstream.kind} ${upstream.name} ${upstream.baseUrl}`, ...facts].join(', '));
+  sayOptions([...edits, ...finalEdits, ...answerEdits], plan, depth + 1, say);
+  const health = target.health === undefined ? undefined : plan.optionsOf?.(target.health);
+  if (health !== undefined) say(depth + 1, `with health ${optionsText(health)}`);
   if (upstream.kind === 'host') return;
   const isBox = upstream.kind === 'box';
   const asked = (name: string | undefined) => target.modelFor(name, isBox) ?? 'none';
