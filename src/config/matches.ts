@@ -1,11 +1,12 @@
 /** When a route takes a request: path, method, headers, query. */
 import * as z from 'zod';
+import type { TextPattern } from '../fields/regex.ts';
 import { fullRegexField, stringMatchField } from '../fields/string-match.ts';
 
 export type PathMatch =
   | { readonly kind: 'exact'; readonly value: string }
   | { readonly kind: 'prefix'; readonly value: string }
-  | { readonly kind: 'regex'; readonly pattern: string; readonly regex: RegExp };
+  | { readonly kind: 'regex'; readonly pattern: string; readonly regex: TextPattern };
 
 const pathMatchField = z
   .strictObject({

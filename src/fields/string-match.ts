@@ -1,6 +1,6 @@
 /** How a value of a header, a query parameter or a path is matched: `{exact: text}` or `{regex: pattern}`. */
 import * as z from 'zod';
-import { fullRegexOf } from './regex.ts';
+import { fullRegexOf, type TextPattern } from './regex.ts';
 import { parsedOr, textField } from './text-field.ts';
 
 export type StringMatch =
@@ -10,7 +10,7 @@ export type StringMatch =
       /** As written in the YAML; its length counts in the precedence of routes. */
       readonly pattern: string;
       /** Covers the whole value. */
-      readonly regex: RegExp;
+      readonly regex: TextPattern;
     };
 
 /** A regular expression in the YAML that must cover the whole value. Output: its text and the compiled form. */

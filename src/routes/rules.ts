@@ -1,12 +1,13 @@
 /** What a route asks of a request, and how it is checked. Semantics are agentgateway's (crates/agentgateway/src/http/route.rs). */
 import type { Exchange } from '../exchange.ts';
+import type { TextPattern } from '../fields/regex.ts';
 
 export interface PathRule {
   readonly kind: 'exact' | 'prefix' | 'regex';
   /** As written; its length takes part in precedence. A prefix has no trailing slash (`/` is the empty string). */
   readonly value: string;
-  /** Anchored at both ends; only for `regex`. */
-  readonly regex: RegExp | undefined;
+  /** Covers the whole path; only for `regex`. */
+  readonly regex: TextPattern | undefined;
 }
 
 /** One header or query parameter that must have a value. */

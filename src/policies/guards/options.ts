@@ -1,6 +1,7 @@
 /** The options of `promptGuard` (agentgateway llm/policy/mod.rs). In the `llm` dialect the same is called `guardrails`. */
 import * as z from 'zod';
 import { celField } from '../../cel/cel-field.ts';
+import { rustRegexOf } from '../../fields/rust-regex.ts';
 import { type ServerRef, serverRefField } from '../../fields/server-ref.ts';
 import { stringMatchField } from '../../fields/string-match.ts';
 import { parsedOr } from '../../fields/text-field.ts';
@@ -10,7 +11,6 @@ import { foreign } from '../foreign.ts';
 import { headerEditsField, ordinaryName } from '../header-edits.ts';
 import { requestHeaderModifier } from '../requestHeaderModifier.ts';
 import { builtinNames } from './builtins.ts';
-import { rustRegexOf } from './rust-regex.ts';
 
 const patternField = z
   .string({ error: 'expected a pattern as text' })

@@ -1,7 +1,7 @@
 /** One thing that guards look for: a builtin, or a pattern of the configuration. */
 import type { RE2JS } from 're2js';
+import { rustRegexOf } from '../../fields/rust-regex.ts';
 import { Program } from './program.ts';
-import { rustRegexOf } from './rust-regex.ts';
 
 export interface Range {
   readonly from: number;

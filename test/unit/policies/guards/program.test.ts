@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { rustRegexOf } from '../../../../src/fields/rust-regex.ts';
 import { Program } from '../../../../src/policies/guards/program.ts';
-import { rustRegexOf } from '../../../../src/policies/guards/rust-regex.ts';
 import { Watcher } from '../../../../src/policies/guards/watcher.ts';
 
 const programOf = (pattern: string) => new Program(rustRegexOf(pattern));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { FieldError } from '../../../../src/fields/text-field.ts';
-import { rustRegexOf } from '../../../../src/policies/guards/rust-regex.ts';
+import { rustRegexOf } from '../../../src/fields/rust-regex.ts';
+import { FieldError } from '../../../src/fields/text-field.ts';
 
 function found(pattern: string, text: string): string | undefined {
   const matcher = rustRegexOf(pattern).matcher(text);
@@ -19,6 +19,9 @@ describe('patterns of the Rust crate', () => {
     ['a|b', 'xb', 'b'],
     ['\\Aab\\z', 'ab', 'ab'],
     ['\\.\\-\\@', 'x.-@', '.-@'],
+    ['(?u)a(?iu:B)', 'xab', 'ab'],
+    ['a{2,}b{1}', 'aaab', 'aaab'],
+    ['[{}]a}\\{', '{a}{', '{a}{'],
   ])('%s in %s', (pattern, text, expected) => {
     expect(found(pattern, text)).toBe(expected);
   });
@@ -42,6 +45,7 @@ describe('patterns of the Rust crate', () => {
     ['[a&&b]', /column 3.*set operations/],
     ['[a--b]', /column 3.*set operations/],
     ['x(?x) a', /column 2.*flag x/],
+    ['ab{', /column 3.*begins a repetition/],
     ['\\<ab', /column 1.*half word/],
     ['\\b{start}ab', /column 1.*half word/],
     ['[\\W]', /column 2.*cannot stand inside/],

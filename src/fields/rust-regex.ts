@@ -4,7 +4,7 @@
  * silently means something else.
  */
 import { RE2JS } from 're2js';
-import { FieldError } from '../../fields/text-field.ts';
+import { FieldError } from './text-field.ts';
 
 /** A pattern that compiles to more than this is a mistake, or an attack on the memory of whoever starts it. */
 const maxPatternLength = 4_096;
@@ -57,8 +57,8 @@ function translate(pattern: string): string {
       isInClass = true;
       if (rest.charAt(1) === '^') taken = given = '[^';
       classFrom = at + taken.length;
-    } else if (!isInClass && /^\(\?[a-zA-Z]*x/.test(rest))
-      refuse(at, 'the flag x is not supported: write the pattern without blanks');
+    } else if (!isInClass && char === '(') [taken, given] = opened(rest, at);
+    else if (!isInClass && char === '{') [taken, given] = repetition(rest, at);
     out += given;
     at += taken.length;
   }
@@ -76,7 +76,26 @@ function escaped(rest: string, at: number, isInClass: boolean): [taken: string, 
   const hex = /^\\[xuU](?:\{([0-9A-Fa-f]{1,8})\})/.exec(rest) ?? /^\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))/.exec(rest);
   if (hex !== null) return [hex[0], `\\x{${hex[1] ?? hex[2]}}`];
   if (/^\\(?:[<>]|b\{)/.test(rest)) refuse(at, 'half word boundaries are not supported; \\b is');
+  // The name of a class of Unicode may be longer than what is looked at; its brace is no repetition.
+  if (/^\\[pP]\{/.test(rest)) return [rest.slice(0, 3), rest.slice(0, 3)];
   return [rest.slice(0, 2), rest.slice(0, 2)];
+}
+
+/** Rust's flag u is always on. */
+function opened(rest: string, at: number): [taken: string, given: string] {
+  if (/^\(\?[a-zA-Z]*x/.test(rest)) refuse(at, 'the flag x is not supported: write the pattern without blanks');
+  const flags = /^\(\?([a-zA-Z]*u[a-zA-Z]*)([:)])/.exec(rest);
+  if (flags === null) return ['(', '('];
+  const [taken, letters = '', end = ''] = flags;
+  const others = letters.replaceAll('u', '');
+  return [taken, others === '' && end === ')' ? '' : `(?${others}${end}`];
+}
+
+/** RE2 takes a brace that begins no repetition for itself, Rust for a mistake. */
+function repetition(rest: string, at: number): [taken: string, given: string] {
+  const found = /^\{\d+(?:,\d*)?\}/.exec(rest)?.[0];
+  if (found === undefined) refuse(at, '"{" begins a repetition such as {2,3}; the sign itself is "\\{"');
+  return [found ?? '', found ?? ''];
 }
 
 function posixClass(pattern: string, at: number): [taken: string, given: string] {
