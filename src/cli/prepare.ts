@@ -8,7 +8,7 @@ import type { FilesRead } from './files-read.ts';
 import { flagsOf, helpText } from './flags.ts';
 import { settingsOf } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
-import { validate } from './validate.ts';
+import { lastLines, validate } from './validate.ts';
 
 export type Prepared =
   | { readonly goesOn: true; readonly opened: Opened; readonly settings: Settings; readonly files: FilesRead }
@@ -46,8 +46,7 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
   const result = await openGateway(told.settings, platform);
   if (!result.ok) {
     for (const problem of result.problems) err(`${problem}\n`);
-    const count = result.problems.length;
-    err(`${count} ${count === 1 ? 'error' : 'errors'} in ${told.settings.config.name}; nothing was started\n`);
+    err(lastLines(result.problems, told.settings));
     return { goesOn: false, exitCode: 1 };
   }
   for (const warning of result.opened.warnings) err(`warning: ${warning}\n`);

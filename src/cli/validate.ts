@@ -1,5 +1,6 @@
 /** `--validate-only`: everything that is wrong or strange, and what would be served, for people or as one JSON document. */
 import { type PlanSummary, summaryOf } from '../compile/summary.ts';
+import { foreignMessage } from '../config/foreign-keys.ts';
 import { type Diagnostic, formatDiagnostic } from '../config/load.ts';
 import { type Portability, portabilityOf } from '../config/portable.ts';
 import { type Draft, draftOf } from '../entry/draft.ts';
@@ -93,15 +94,27 @@ function problemOf({ file, line, column, path, message }: Diagnostic): Problem {
   return { file, line, column, path, message };
 }
 
+/** Below the errors: how many, and the way around those that a flag leaves out. */
+export function lastLines(errors: readonly string[], { config, ignoreUnsupported }: Settings): string {
+  const isForeign = ignoreUnsupported !== true && errors.some((error) => error.includes(foreignMessage));
+  const hint = isForeign ? 'what Corral has not got is left out with --ignore-unsupported, see docs/validation.md\n' : '';
+  return `${countOf(errors.length, 'error')} in ${config.name}; nothing was started\n${hint}`;
+}
+
 function print(
   { errors, warnings, draft, portable }: Found,
-  { config }: Settings,
+  settings: Settings,
   { out, err }: Pick<Surroundings, 'out' | 'err'>,
 ) {
   for (const warning of warnings) err(`warning: ${formatDiagnostic(warning)}\n`);
   for (const error of errors) err(`${formatDiagnostic(error)}\n`);
   if (draft === undefined) {
-    err(`${countOf(errors.length, 'error')} in ${config.name}; nothing was started\n`);
+    err(
+      lastLines(
+        errors.map(({ message }) => message),
+        settings,
+      ),
+    );
     return;
   }
   out('Configuration is valid!\n');

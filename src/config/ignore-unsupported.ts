@@ -160,7 +160,7 @@ function makePlain(value: Keys, path: YamlPath): void {
 export function markLeftOut(config: Config, leftOut: readonly LeftOut[]): void {
   for (const { carrier, path, kind } of leftOut) {
     if (carrier === undefined) continue;
-    const what = kind === 'backend' ? 'a backend' : String(path.at(-1));
+    const what = kind === 'backend' ? 'backend of this kind' : String(path.at(-1));
     for (const policies of [...policiesAt(config, carrier), ...(kind === 'policy' ? routesTo(config, carrier) : [])]) {
       // The placeholder goes.
       if (carrier[0] === 'policies') for (const key of Object.keys(policies)) delete policies[key];

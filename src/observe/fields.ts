@@ -2,6 +2,7 @@
  * What a log line and a span tell of an exchange: names and order as agentgateway's (crates/agentgateway/src/telemetry/log.rs),
  * with what Corral adds under `corral.`. Never a prompt, never a credential, never a query string: keys are sent in those.
  */
+import { GatewayError } from '../errors.ts';
 import type { AttemptRecord, Exchange, Usage } from '../exchange.ts';
 import { providerOf, secondsPerTokenOf } from './facts.ts';
 
@@ -34,7 +35,20 @@ export function tellExchange(exchange: Exchange, endedMs: number, add: AddField)
   if (exchange.warnings.length > 0) add('corral.warning', exchange.warnings.join('; '));
   add('corral.outcome', exchange.outcome);
   add('error', exchange.error?.message);
+  add('corral.cause', causeOf(exchange.error));
   add('reason', exchange.error?.code);
+}
+
+/** What other servers were to decide; why they have not is nothing for clients. */
+const decidedElsewhere: ReadonlySet<string> = new Set(['ext_authz_denied', 'guard_failed']);
+
+/** In words of our own only: the messages of parsers quote what they have read. */
+function causeOf(error: GatewayError | undefined): string | undefined {
+  if (error === undefined || !decidedElsewhere.has(error.code)) return undefined;
+  const { cause } = error;
+  if (!(cause instanceof Error)) return undefined;
+  const isOurs = cause instanceof GatewayError || Object.getPrototypeOf(cause) === Error.prototype;
+  return isOurs ? cause.message : undefined;
 }
 
 function tellTries({ attempts }: Exchange, attempt: AttemptRecord | undefined, add: AddField): void {

@@ -142,6 +142,6 @@ export function denied(why: string, status = 403, cause?: unknown): GatewayError
   const message = 'external authorization failed';
   return new GatewayError('ext_authz_denied', status === 413 ? `${message}: ${why}` : message, {
     status,
-    cause: cause ?? new Error(why),
+    cause: new Error(cause instanceof Error ? `${why}: ${cause.message}` : why, { cause }),
   });
 }

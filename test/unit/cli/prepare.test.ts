@@ -67,6 +67,16 @@ describe('prepare', () => {
     });
   });
 
+  it('names the flag that leaves out what Corral has not got, unless it was given', async () => {
+    const refused = { ok: false, problems: ['x.yaml:1:1 mcp: known to agentgateway, not supported: why'] } as const;
+    const hint = 'what Corral has not got is left out with --ignore-unsupported, see docs/validation.md\n';
+    const last = '1 error in x.yaml; nothing was started\n';
+    expect((await run(['-f', 'x.yaml'], refused)).err.endsWith(`${last}${hint}`)).toBe(true);
+    expect((await run(['-f', 'x.yaml', '--ignore-unsupported'], refused)).err.endsWith(last)).toBe(true);
+    expect((await run(['-c', 'mcp: {}\n', '--validate-only'])).err.endsWith(hint)).toBe(true);
+    expect((await run(['-c', 'bindz: []\n', '--validate-only'])).err.endsWith('nothing was started\n')).toBe(true);
+  });
+
   it('ends with 2 for a wrong command line, before anything is read', async () => {
     expect(await run(['--prot'])).toMatchObject({
       err: 'error: unknown flag --prot; did you mean --port?\nFlags are listed by --help\n',

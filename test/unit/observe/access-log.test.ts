@@ -354,3 +354,21 @@ describe('what the configuration asks for', () => {
     expect(told({}, exchangeWith({ trace }))).toMatchObject({ 'trace.id': 'a'.repeat(32), 'span.id': 'b'.repeat(16) });
   });
 });
+
+describe('why another server has not decided', () => {
+  const withError = (error: GatewayError) => lineOf(exchangeWith({ error, status: error.status }));
+  const unreachable = new GatewayError('upstream_refused', 'connection refused');
+
+  test('is told here, as clients hear no more than that it failed', () => {
+    const failed = new GatewayError('guard_failed', 'prompt guard failed', { cause: unreachable });
+    expect(withError(failed)).toContain(' error="prompt guard failed" corral.cause="connection refused" reason=guard_failed');
+    const denied = new GatewayError('ext_authz_denied', 'failed', { cause: new Error('authz.lan:1 has not decided') });
+    expect(withError(denied)).toContain(' corral.cause="authz.lan:1 has not decided" ');
+  });
+
+  test('never holds what others have written', () => {
+    const wrong = new GatewayError('guard_failed', 'prompt guard failed', { cause: new SyntaxError('"my secret" is not JSON') });
+    expect(withError(wrong)).not.toContain('secret');
+    expect(withError(new GatewayError('internal', 'x', { cause: new Error('own') }))).not.toContain('corral.cause');
+  });
+});
