@@ -16,6 +16,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   '': words('workloads services tcpRoutes mcp ui'),
   'binds[]': words('tunnelProtocol'),
   'listeners[]': words('tcpRoutes'),
+  tls: words('spiffe'),
   'gateways.*': words(listenerPolicies),
   'gateways.*.listeners[]': words(listenerPolicies),
   'backends[]': words('service dynamic internal mcp aws invalid'),
