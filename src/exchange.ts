@@ -280,6 +280,8 @@ export function addAnswerHeader(exchange: Exchange, name: string, value: string)
 
 export interface AttemptRecord {
   readonly upstream: Upstream;
+  /** False where one that was taken for a box is a server of another kind, as its answers have shown. */
+  readonly isOllama?: boolean;
   readonly startedMs: number;
   /** When its headers were there, or it had failed. */
   answeredMs?: number | undefined;

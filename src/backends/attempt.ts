@@ -119,7 +119,13 @@ export async function tryOne(
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isBox);
 
-  const record: AttemptRecord = { upstream, startedMs: exchange.clock.now(), status: undefined, error: undefined };
+  const record: AttemptRecord = {
+    upstream,
+    isOllama: isBox,
+    startedMs: exchange.clock.now(),
+    status: undefined,
+    error: undefined,
+  };
   exchange.attempts.push(record);
   // A policy of the backend may have read what would have streamed through: then it has no coding any more.
   if (bytes === undefined && exchange.heldBody !== undefined) delete attempt.outgoing.headers['content-encoding'];

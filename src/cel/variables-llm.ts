@@ -77,9 +77,9 @@ export function llmRequestOf({ exchange, extras }: Scene): unknown {
 
 /** The kind of server that was tried last, in OpenTelemetry's words where it has one. */
 function providerOf({ attempts }: Exchange): string | undefined {
-  const kind = attempts.at(-1)?.upstream.kind;
-  if (kind === undefined) return undefined;
-  return kind === 'box' ? 'ollama' : 'openai';
+  const last = attempts.at(-1);
+  if (last === undefined) return undefined;
+  return last.upstream.kind === 'box' && last.isOllama !== false ? 'ollama' : 'openai';
 }
 
 function timePerToken({ firstByteMs, clock, usage, outcome }: Exchange): unknown {

@@ -3,9 +3,9 @@ import type { AnswerSeen, Exchange } from '../exchange.ts';
 
 /** `gen_ai.provider.name`; undefined where no upstream was tried. */
 export function providerOf({ attempts }: Exchange): string | undefined {
-  const kind = attempts[attempts.length - 1]?.upstream.kind;
-  if (kind === undefined) return undefined;
-  return kind === 'box' ? 'ollama' : 'openai';
+  const last = attempts[attempts.length - 1];
+  if (last === undefined) return undefined;
+  return last.upstream.kind === 'box' && last.isOllama !== false ? 'ollama' : 'openai';
 }
 
 /** From the first byte to the last, by tokens; streams only, whose bytes come as they are made. */

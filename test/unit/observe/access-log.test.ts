@@ -143,6 +143,8 @@ describe('a line', () => {
     const probe = lineOf(exchangeWith({ protocol: ollamaRoot, attempts: [tried] }));
     expect(probe).toContain('protocol=llm gen_ai.provider.name=ollama');
     expect(probe).not.toContain('operation');
+    const other = lineOf(exchangeWith({ protocol: openaiChat, attempts: [{ ...tried, isOllama: false }] }));
+    expect(other).toContain('gen_ai.provider.name=openai');
     const host = lineOf(exchangeWith({ attempts: [{ ...tried, upstream: { ...box, kind: 'host' } }] }));
     expect(host).toContain('endpoint=box.lan:11434');
     expect(host).not.toContain('gen_ai');
