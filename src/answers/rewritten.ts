@@ -50,11 +50,23 @@ function relayStream(
 ): Response {
   const { status, headers } = answered.response;
   exchange.isRelayed = true;
+  let hasLeft = false;
+  if (exchange.answerIsRead) {
+    // A policy may read it to its end before the client gets any of it: nobody else would notice that the client has gone.
+    exchange.peer.onGone(() => {
+      hasLeft = true;
+      answered.abort(new ClientGone());
+    });
+  }
   let verdict: { readonly outcome: Outcome; readonly error: GatewayError | undefined } | undefined;
   const tap = tapFor(exchange, call, attempt.protocol, headers, watch, (report) => {
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the answer was given up'));
     settle(exchange, report, watch.death);
+    if (hasLeft && report.how === 'broken') {
+      exchange.outcome = 'abandoned';
+      exchange.error = undefined;
+    }
     if (verdict !== undefined) {
       exchange.outcome = verdict.outcome;
       exchange.error = verdict.error;

@@ -139,3 +139,25 @@ describe('a key that is limited to some models', () => {
     expect(stage.sent.map(({ text }) => text)).toEqual(['{"model":"small"}', '{"prompt":"x"}']);
   });
 });
+
+describe('a client that leaves', () => {
+  it.each([
+    ['buffer', { buffer: { response: {} } }],
+    ['transformations', { transformations: { response: { body: 'response.body' } } }],
+  ])('ends the answer that %s reads for it', async (_, policies) => {
+    for (const type of ['text/event-stream', 'application/json']) {
+      const answer = { headers: { 'content-type': type }, body: ['data: {}\n\n'], ends: 'silent' } as const;
+      const stage = createStage(yamlOf(policies), { script: () => answer });
+      const leaving = client();
+      const asking = stage.ask('/v1/chat/completions', { body: { ...chat, stream: true }, client: leaving });
+      await stage.clock.settle();
+      expect([stage.sent[0]?.isAborted, stage.gateway.inFlight]).toEqual([false, 1]);
+      leaving.leave();
+      await stage.clock.advance(1);
+      await asking;
+      expect([stage.sent[0]?.isAborted, stage.gateway.inFlight]).toEqual([true, 0]);
+      expect(stage.told.map(({ exchange }) => exchange.outcome)).toEqual(['abandoned']);
+      expect(stage.clock.pending).toBe(0);
+    }
+  });
+});
