@@ -11,7 +11,7 @@ import { boxesOf, type VisibleModels, visibilityOf, visibleModels } from './visi
 
 export async function answerList(exchange: Exchange, ai: AiBackend, protocol: Protocol, tools: AnswerTools): Promise<Response> {
   const boxes = boxesOf(ai, tools);
-  if (boxes.length === 0 && ai.addedModels.length === 0) return answerPassthrough(exchange, ai.targets, tools);
+  if (boxes.length === 0 && ai.addedModels.length === 0) return answerElsewhere(exchange, ai, tools);
   await tools.fleet.learn((work) => exchange.peer.waitUntil(work));
   if (protocol.path === '/api/ps')
     return json(
@@ -34,7 +34,7 @@ export async function answerList(exchange: Exchange, ai: AiBackend, protocol: Pr
 
 /** `GET /v1/models/:id`. Names may hold slashes; aliases and virtual models answer like models. */
 export async function answerModel(exchange: Exchange, ai: AiBackend, id: string, tools: AnswerTools): Promise<Response> {
-  if (boxesOf(ai, tools).length === 0 && ai.addedModels.length === 0) return answerPassthrough(exchange, ai.targets, tools);
+  if (boxesOf(ai, tools).length === 0 && ai.addedModels.length === 0) return answerElsewhere(exchange, ai, tools);
   await tools.fleet.learn((work) => exchange.peer.waitUntil(work));
   const visible = visibleModels(exchange, ai, tools);
   const found = findModel(id, visible);
@@ -43,6 +43,11 @@ export async function answerModel(exchange: Exchange, ai: AiBackend, id: string,
     throw new GatewayError('model_not_found', wordsOf(missingModelAdvice(id, `model '${id}' not found`, names)));
   }
   return json(exchange, isAnthropic(exchange) ? anthropicModel(id, found.model) : openaiModel(id, found.model));
+}
+
+/** Nothing is known here: the first server that this client may use tells its own. */
+function answerElsewhere(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Promise<Response> {
+  return answerPassthrough(exchange, ai.targetsFor(undefined, exchange), tools);
 }
 
 function findModel(id: string, { models, extras }: VisibleModels): { model: KnownModel | undefined } | undefined {

@@ -48,9 +48,13 @@ export function rowsFor(rows: readonly ModelRow[], model: string, exchange: Exch
   return taking.filter((row) => row.pattern.text === first?.pattern.text && isUsable(row, exchange));
 }
 
-/** For requests that name no model, and for lists. */
-export function isOpenTo(row: ModelRow, exchange: Exchange): boolean {
-  return headersFit(row, exchange) && isUsable(row, exchange);
+/** For requests that name no model. Throws model_authorization_denied where all rows are for somebody else. */
+export function rowsWithoutName(rows: readonly ModelRow[], exchange: Exchange): readonly ModelRow[] {
+  const fitting = rows.filter((row) => headersFit(row, exchange));
+  const usable = fitting.filter((row) => isUsable(row, exchange));
+  if (usable.length === 0 && fitting.length > 0)
+    throw new GatewayError('model_authorization_denied', 'you may use none of the models');
+  return usable;
 }
 
 export function isUsable({ mayUse }: ModelRow, exchange: Exchange): boolean {

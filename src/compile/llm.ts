@@ -4,7 +4,7 @@ import type { LlmConfig, VirtualModelConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { BackendScope } from './ai-backend.ts';
-import { compileRows, isOpenTo, isUsable, type ModelRow, rowsFor } from './llm-rows.ts';
+import { compileRows, isUsable, type ModelRow, rowsFor, rowsWithoutName } from './llm-rows.ts';
 import { compileVirtualModel } from './llm-virtual.ts';
 import type { PolicyLayer } from './policy-stack.ts';
 
@@ -25,8 +25,8 @@ export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: Backend
     targets: rows.map((row) => row.target),
     targetsFor(requested, exchange) {
       if (requested === undefined) {
-        const open = publicRows.filter((row) => isOpenTo(row, exchange));
-        if (open.length > 0) return open.map((row) => row.target);
+        const usable = rowsWithoutName(publicRows, exchange);
+        if (usable.length > 0) return usable.map((row) => row.target);
         throw new GatewayError('missing_model', 'the request names no model: send "model", with a name that llm.models takes');
       }
       const behind = virtual.get(canonicalModel(requested));

@@ -114,6 +114,17 @@ describe('rules of one model', () => {
   });
 });
 
+test('a list that only the servers know is asked of one that the client may use', async () => {
+  const rule = `, authorization: { rules: ['request.headers["x-a"] == "1"'] }`;
+  const models = vendor('in*', 'a', ', visibility: internal') + vendor('b*', 'b', rule) + vendor('c*', 'c');
+  const stage = stageOf(llm(models), { a: json({}), b: json({}), c: json({}) });
+  await stage.read('/v1/models');
+  await stage.read('/v1/models', { headers: { 'x-a': '1' } });
+  expect(asked(stage)).toEqual(['c', 'b']);
+  const closed = stageOf(llm(vendor('b*', 'b', rule)), { b: json({}) });
+  expect([(await closed.read('/v1/models')).status, asked(closed)]).toEqual([403, []]);
+});
+
 describe('what is done to calls', () => {
   const stage = (models: string, more = '') => stageOf(llm(models, more), { a: completion, b: completion });
   const bodyOf = async (one: ReturnType<typeof stageOf>, more: object = {}) => {

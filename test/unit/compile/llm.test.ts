@@ -197,7 +197,9 @@ describe('who may use a model', () => {
   test('and where no model is named', () => {
     expect(serving(llm, undefined, as('royal'))).toEqual(['plain none', 'two none']);
     const closed = llmOf(`llm:\n  models:${at('gold', 'one', rules('rich'))}`);
-    expect(serving(closed, undefined)).toEqual(['missing_model']);
+    expect(serving(closed, undefined)).toEqual(['model_authorization_denied']);
+    const matched = llmOf(`llm:\n  models:${at('gold', 'one', ', matches: [{ headers: [{ name: x, value: { exact: y } }] }]')}`);
+    expect(serving(matched, undefined)).toEqual(['missing_model']);
   });
 
   test('who may not use it does not see it', () => {
