@@ -64,12 +64,12 @@ const broken: readonly [name: string, yaml: string, says: readonly RegExp[]][] =
     [/corral\.yaml:8:9/, /extProc/],
   ],
   [
-    'a policy that comes later',
+    'a policy whose limit can never be filled',
     good.replace(
       '    - backends:',
-      '    - policies:\n        localRateLimit: [{ maxTokens: 1, tokensPerFill: 1, fillInterval: 1s }]\n      backends:',
+      '    - policies:\n        localRateLimit: [{ maxTokens: 1, tokensPerFill: 2, fillInterval: 1s }]\n      backends:',
     ),
-    [/corral\.yaml:8:9/, /localRateLimit.*(agentgateway|not supported yet)/],
+    [/corral\.yaml:8:\d+/, /localRateLimit.*tokensPerFill/],
   ],
   [
     'an alias bomb',
