@@ -2,6 +2,7 @@
 import type { BoxReport } from '../fleet/fleet.ts';
 import type { Clock } from '../platform.ts';
 import { boxLines, curlLine } from './banner.ts';
+import type { Trial } from './try-it.ts';
 
 export interface Announcement {
   readonly version: string;
@@ -15,7 +16,10 @@ export interface Announcement {
   /** What is strange about the boxes, once they have answered: models that none of them has. */
   readonly remarks?: () => readonly string[];
   readonly hasDemo: boolean;
-  readonly needsKey: boolean;
+  /** Undefined: there is nothing to try. */
+  readonly trial: Trial | undefined;
+  /** Whether `CORRAL_API_KEY` is what every listener asks for. */
+  readonly hasCommonKey: boolean;
   readonly clock: Clock;
   readonly print: (line: string) => void;
 }
@@ -37,9 +41,13 @@ export async function announce(announcement: Announcement): Promise<void> {
   await untilKnown(describe, clock, patienceMs);
   const told = describe();
   for (const line of boxLines(told)) print(line);
-  const local = (listening[0] ?? '').replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
-  if (local !== '')
-    print(`try it:\n${curlLine({ url: local, boxes: told, hasDemo: announcement.hasDemo, needsKey: announcement.needsKey })}`);
+  const { trial, hasDemo, hasCommonKey } = announcement;
+  const url = trial === undefined ? undefined : (listening.find((one) => one.endsWith(`:${trial.port}`)) ?? listening[0]);
+  if (trial !== undefined && url !== undefined) {
+    const local = url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
+    const keyVariable = hasCommonKey ? 'CORRAL_API_KEY' : 'KEY';
+    print(`try it:\n${curlLine({ url: local, trial, boxes: told, hasDemo, keyVariable })}`);
+  }
 
   const remarks = new Set<string>();
   const remark = () => {

@@ -1,5 +1,6 @@
 /** What a start says: where Corral listens, what it found there, and one command that works. */
 import type { BoxReport } from '../fleet/fleet.ts';
+import type { Lock, Trial } from './try-it.ts';
 
 /** `http://127.0.0.1:3000`; an address that means every interface stays as it is. */
 export function urlOf(hostname: string, port: number, isTls = false): string {
@@ -33,24 +34,48 @@ function modelsText(models: readonly string[] | undefined): string | undefined {
 export interface CurlFacts {
   /** As other programs on this machine reach it. */
   readonly url: string;
+  readonly trial: Trial;
   readonly boxes: readonly BoxReport[];
   readonly hasDemo: boolean;
-  readonly needsKey: boolean;
+  /** The shell variable that holds a key. */
+  readonly keyVariable: string;
 }
 
 /** A request that can be pasted and answers, as a stream. */
-export function curlLine({ url, boxes, hasDemo, needsKey }: CurlFacts): string {
-  const body = JSON.stringify({ model: modelFor(boxes, hasDemo), stream: true, messages: [{ role: 'user', content: 'Hello!' }] });
+export function curlLine({ url, trial, boxes, hasDemo, keyVariable }: CurlFacts): string {
+  const model = modelFor(trial, boxes, hasDemo);
+  const body = JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: 'Hello!' }] });
   // Model names may hold anything but must not end the shell's quotes.
   const quoted = body.replaceAll("'", "'\\''");
-  const key = needsKey ? ` -H "authorization: Bearer $CORRAL_API_KEY"` : '';
-  return `  curl -N ${url}/v1/chat/completions -H 'content-type: application/json'${key} -d '${quoted}'`;
+  const insecure = url.startsWith('https:') ? ' -k' : '';
+  return `  curl -N${insecure} ${url}${trial.path} -H 'content-type: application/json'${credential(trial.lock, keyVariable)} -d '${quoted}'`;
 }
 
-/** A model that answers in words: names of embedding models are passed over. */
-function modelFor(boxes: readonly BoxReport[], hasDemo: boolean): string {
-  const alive = boxes.filter((box) => box.isAlive === true);
-  const models = alive.flatMap((box) => box.models ?? []);
-  const fallback = alive.length === 0 && hasDemo ? 'demo' : 'llama3.2';
-  return models.find((model) => !/embed|minilm|\bbge|rerank/i.test(model)) ?? fallback;
+function credential(lock: Lock, keyVariable: string): string {
+  switch (lock) {
+    case 'none':
+      return '';
+    case 'password':
+      return ' --user NAME';
+    case 'key':
+      return ` -H "authorization: Bearer $${keyVariable}"`;
+    case 'token':
+      return ' -H "authorization: Bearer $TOKEN"';
+  }
+}
+
+/** A model that is there and answers in words: names of embedding models are passed over. */
+function modelFor(trial: Trial, boxes: readonly BoxReport[], hasDemo: boolean): string {
+  const alive = boxes.filter((box) => box.isAlive === true && trial.upstreams.has(box.name));
+  const names = [
+    ...trial.models.filter((one) => one.box !== undefined && alive.some((box) => hasModel(box, one))).map(({ name }) => name),
+    ...alive.flatMap((box) => box.models ?? []).filter((model) => trial.lists(model)),
+    ...trial.models.filter(({ box }) => box === undefined).map(({ name }) => name),
+  ];
+  const fallback = alive.length === 0 && hasDemo ? 'demo' : (trial.models[0]?.name ?? 'llama3.2');
+  return names.find((model) => !/embed|minilm|\bbge|rerank/i.test(model)) ?? fallback;
+}
+
+function hasModel({ name, models = [] }: BoxReport, wanted: Trial['models'][number]): boolean {
+  return name === wanted.box && (models.includes(wanted.name) || models.includes(`${wanted.name}:latest`));
 }

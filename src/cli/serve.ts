@@ -14,6 +14,7 @@ import { missingModels } from './missing-models.ts';
 import { prepare, version } from './prepare.ts';
 import { startReload } from './reload.ts';
 import { processSurroundings } from './surroundings.ts';
+import { trialOf } from './try-it.ts';
 
 export interface ServingRuntime {
   /** For the banner: `Bun 1.4.5`. */
@@ -80,7 +81,8 @@ export async function serve({ runtime, platform, openDoor, startedMs }: ServingR
       describe: () => opened.herd.describe(),
       remarks: () => missingModels(opened.plan, opened.herd),
       hasDemo: opened.hasDemo,
-      needsKey: opened.everyRouteIsProtected,
+      trial: trialOf(opened.plan.binds),
+      hasCommonKey: settings.apiKey !== undefined,
       clock,
       print,
     });

@@ -14,6 +14,7 @@ import { missingModels } from '../cli/missing-models.ts';
 import { prepare, version } from '../cli/prepare.ts';
 import { startReload } from '../cli/reload.ts';
 import { processSurroundings } from '../cli/surroundings.ts';
+import { trialOf } from '../cli/try-it.ts';
 import { openDenoDoor } from './deno-door.ts';
 import { createDenoPlatform, denoPeer } from './deno-platform.ts';
 import { deno, type ServeInfo } from './deno-runtime.ts';
@@ -121,7 +122,8 @@ async function goOn(hostname: string, port: number): Promise<void> {
       describe: () => opened.herd.describe(),
       remarks: () => missingModels(opened.plan, opened.herd),
       hasDemo: opened.hasDemo,
-      needsKey: opened.everyRouteIsProtected,
+      trial: trialOf(opened.plan.binds),
+      hasCommonKey: settings.apiKey !== undefined,
       clock,
       print,
     });

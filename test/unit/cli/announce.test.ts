@@ -28,7 +28,8 @@ function announced(boxes: () => BoxReport[], more: Partial<Parameters<typeof ann
     startedMs: 100,
     describe: boxes,
     hasDemo: true,
-    needsKey: false,
+    trial: { port: 4000, path: '/v1/chat/completions', lock: 'none', upstreams: new Set(['b']), models: [], lists: () => true },
+    hasCommonKey: false,
     clock,
     print: (line) => lines.push(line),
     ...more,
@@ -56,7 +57,13 @@ describe('announce', () => {
     await clock.advance(20);
     await done;
     expect(lines[4]).toBe('  box b  http://b  Ollama 1, 1 model: m');
-    expect(lines[5]).toMatch(/^try it:\n {2}curl -N http:\/\/localhost:3000\/v1\/chat\/completions .*"model":"m"/);
+    expect(lines[5]).toMatch(/^try it:\n {2}curl -N http:\/\/localhost:4000\/v1\/chat\/completions .*"model":"m"/);
+  });
+
+  it('offers no command where there is nothing to try', async () => {
+    const { lines, done } = announced(() => [box('b', true)], { trial: undefined });
+    await done;
+    expect(lines.at(-1)).toBe('  box b  http://b  Ollama 1, 1 model: m');
   });
 
   it('does not wait longer than a second for a box that sleeps, and tells of it later', async () => {

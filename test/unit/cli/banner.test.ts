@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { boxLines, curlLine, urlOf } from '../../../src/cli/banner.ts';
+import type { Trial } from '../../../src/cli/try-it.ts';
 import type { BoxReport } from '../../../src/fleet/fleet.ts';
 
 function box(more: Partial<BoxReport>): BoxReport {
@@ -64,13 +65,41 @@ describe('boxLines', () => {
 });
 
 describe('curlLine', () => {
-  const of = (more: Partial<Parameters<typeof curlLine>[0]>) =>
-    curlLine({ url: 'http://localhost:3000', boxes: [], hasDemo: true, needsKey: false, ...more });
+  const trial = {
+    port: 3000,
+    path: '/v1/chat/completions',
+    lock: 'none',
+    upstreams: new Set(['ollama']),
+    models: [],
+    lists: () => true,
+  } as const;
+  const of = ({ place = {}, ...more }: Partial<Parameters<typeof curlLine>[0]> & { place?: Partial<Trial> }) =>
+    curlLine({
+      url: 'http://localhost:3000',
+      trial: { ...trial, ...place },
+      boxes: [],
+      hasDemo: true,
+      keyVariable: 'KEY',
+      ...more,
+    });
 
   it('asks a model that a box has, and none that only embeds', () => {
     expect(of({ boxes: [box({ models: ['nomic-embed-text:latest', 'qwen3:4b'] })] })).toBe(
       `  curl -N http://localhost:3000/v1/chat/completions -H 'content-type: application/json' -d '{"model":"qwen3:4b","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`,
     );
+  });
+
+  it('asks the model that the configuration names, where its box has it', () => {
+    const boxes = [box({ models: ['other', 'llama3.2:latest'] })];
+    expect(of({ boxes, place: { models: [{ name: 'llama3.2', box: 'ollama' }] } })).toContain('"model":"llama3.2"');
+    expect(of({ boxes, place: { models: [{ name: 'absent', box: 'ollama' }] } })).toContain('"model":"other"');
+  });
+
+  it('asks no box of another place, and nothing that clients may not ask for', () => {
+    const boxes = [box({ name: 'elsewhere', models: ['theirs'] }), box({ models: ['behind'] })];
+    const models = [{ name: 'fast', box: undefined }];
+    expect(of({ boxes, place: { models, lists: () => false } })).toContain('"model":"fast"');
+    expect(of({ boxes })).toContain('"model":"behind"');
   });
 
   it('asks the demo while no box answers', () => {
@@ -79,8 +108,15 @@ describe('curlLine', () => {
     expect(of({ boxes: [box({})] })).toContain('"model":"llama3.2"');
   });
 
-  it('shows where the key goes', () => {
-    expect(of({ needsKey: true })).toContain(` -H "authorization: Bearer $CORRAL_API_KEY" `);
+  it('shows where the key, the token or the name goes', () => {
+    expect(of({ place: { lock: 'key' } })).toContain(` -H "authorization: Bearer $KEY" `);
+    expect(of({ place: { lock: 'key' }, keyVariable: 'CORRAL_API_KEY' })).toContain(` "authorization: Bearer $CORRAL_API_KEY" `);
+    expect(of({ place: { lock: 'token' } })).toContain(` -H "authorization: Bearer $TOKEN" `);
+    expect(of({ place: { lock: 'password' } })).toContain(` --user NAME `);
+  });
+
+  it('takes a certificate that is for another name, or one of your own', () => {
+    expect(of({ url: 'https://localhost:3000' })).toContain('curl -N -k https://localhost:3000/v1/');
   });
 
   it('stays one argument whatever a model is called', () => {
