@@ -131,6 +131,8 @@ export interface Exchange {
   readonly bodies: BodyReader;
   /** The body without its content-encoding, once it has been read, or what a policy has put in its place. */
   heldBody: Uint8Array | undefined;
+  /** Policies that still want `heldBody` when the answer is there: `release` leaves it until then. */
+  bodyHolds: number;
 
   /** Set by the gateway as it walks the plan. */
   listenerName: string;
@@ -215,9 +217,9 @@ export interface BodyReader {
   read(exchange: Exchange, maxBytes?: number): Promise<Uint8Array>;
   /** The same with its content-encoding, for whoever only hands it on; only where nobody has read it yet. */
   readAsSent(exchange: Exchange): Promise<Uint8Array>;
-  /** Puts another body in its place. */
+  /** Puts another body in its place. Throws overloaded where there is no memory for what it is longer. */
   replace(exchange: Exchange, bytes: Uint8Array): void;
-  /** Nobody will ask for it again: its memory is free. Safe to call at any time, more than once. */
+  /** Nobody will ask for it again, but for `bodyHolds`: its memory is free. Safe to call at any time, more than once. */
   release(exchange: Exchange): void;
 }
 

@@ -163,15 +163,19 @@ function middlewareOf(editRequest: RequestEdit | undefined, editing: AnswerEditi
     if (edited !== undefined) await edited;
     if (editing === undefined) return next();
     if (editing.readsAnswer) exchange.answerIsRead = true;
-    const held = editing.readsRequest ? await exchange.bodies.read(exchange) : undefined;
-    await next();
-    // The request's body has been let go once an upstream had it; these expressions still read it.
-    const isLent = held !== undefined && exchange.heldBody === undefined;
-    if (isLent) exchange.heldBody = held;
+    if (!editing.readsRequest) {
+      await next();
+      return editing.edit(c);
+    }
+    await exchange.bodies.read(exchange);
+    // Once an upstream has it, it would be let go; these expressions still read it.
+    exchange.bodyHolds++;
     try {
+      await next();
       await editing.edit(c);
     } finally {
-      if (isLent) exchange.heldBody = undefined;
+      exchange.bodyHolds--;
+      exchange.bodies.release(exchange);
     }
   };
 }

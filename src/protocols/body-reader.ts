@@ -1,35 +1,49 @@
 /** One reader of bodies for all exchanges of a plan: what was read is kept until nobody needs it any more. */
 import type { BodyReader, Exchange } from '../exchange.ts';
-import { type BodyBudget, type BodyLimits, readBody, readInflatedBody } from './read-body.ts';
+import { type BodyBudget, type BodyLimits, inflateWithin, readBody, readInflatedBody, takeOrRefuse } from './read-body.ts';
 
 export function createBodyReader(limits: BodyLimits, budget: BodyBudget): BodyReader {
   // Who asks while somebody else's reading is under way waits for the same bytes: a body can be read once only.
   const underWay = new WeakMap<Exchange, Promise<Uint8Array>>();
-  const readOnce = (exchange: Exchange, readIt: typeof readBody, maxBytes = limits.maxBodyBytes): Promise<Uint8Array> => {
-    const ownLimits = maxBytes < limits.maxBodyBytes ? { ...limits, maxBodyBytes: maxBytes } : limits;
-    const reading = readIt(exchange, ownLimits, budget).then((bytes) => {
+  // Bodies that were read with their content-encoding: not what policies would understand, so not `heldBody`.
+  const asSent = new WeakMap<Exchange, { readonly bytes: Uint8Array; readonly encoding: string }>();
+  const hold = (exchange: Exchange, reading: Promise<Uint8Array>): Promise<Uint8Array> => {
+    const held = reading.then((bytes) => {
       exchange.heldBody = bytes;
       return bytes;
     });
-    underWay.set(exchange, reading);
-    return reading;
+    underWay.set(exchange, held);
+    return held;
+  };
+  const readPlain = (exchange: Exchange, maxBytes = limits.maxBodyBytes): Promise<Uint8Array> => {
+    const ownLimits = maxBytes < limits.maxBodyBytes ? { ...limits, maxBodyBytes: maxBytes } : limits;
+    const sent = asSent.get(exchange);
+    if (sent !== undefined) return hold(exchange, inflateWithin(sent.bytes, sent.encoding, ownLimits, budget));
+    return hold(exchange, readInflatedBody(exchange, ownLimits, budget));
   };
   return {
     read: (exchange, maxBytes) =>
       exchange.heldBody === undefined
-        ? (underWay.get(exchange) ?? readOnce(exchange, readInflatedBody, maxBytes))
+        ? (underWay.get(exchange) ?? readPlain(exchange, maxBytes))
         : Promise.resolve(exchange.heldBody),
-    readAsSent: (exchange) => readOnce(exchange, readBody),
+    async readAsSent(exchange) {
+      const encoding = exchange.request.headers.get('content-encoding');
+      if (encoding === null) return hold(exchange, readBody(exchange, limits, budget));
+      const bytes = await readBody(exchange, limits, budget);
+      asSent.set(exchange, { bytes, encoding });
+      return bytes;
+    },
     replace(exchange, bytes) {
-      const before = exchange.heldBody?.length ?? 0;
-      // What a policy made is counted like what a client sent; a body that only grew a little is not refused for it.
-      if (bytes.length > before) budget.take(bytes.length - before);
-      else budget.give(before - bytes.length);
+      const more = bytes.length - (exchange.heldBody?.length ?? 0);
+      // What a policy made is counted like what a client sent.
+      if (more > 0) takeOrRefuse(budget, more);
+      else budget.give(-more);
       exchange.heldBody = bytes;
     },
     release(exchange) {
-      if (exchange.heldBody === undefined) return;
-      budget.give(exchange.heldBody.length);
+      if (exchange.bodyHolds > 0) return;
+      budget.give((asSent.get(exchange)?.bytes.length ?? 0) + (exchange.heldBody?.length ?? 0));
+      asSent.delete(exchange);
       exchange.heldBody = undefined;
     },
   };

@@ -62,24 +62,35 @@ export function readInflatedBody(source: BodySource, limits: BodyLimits, budget:
 
 async function readAndInflate(source: BodySource, encoding: string, limits: BodyLimits, budget: BodyBudget): Promise<Uint8Array> {
   const bytes = await readBody(source, limits, budget);
-  // What may come out is reserved before any of it does; deflate, gzip's method, makes at most 1032 bytes of one.
-  const reserved = Math.min(limits.maxBodyBytes, bytes.length * (/zstd/i.test(encoding) ? limits.maxBodyBytes : 1032));
   try {
-    takeOrRefuse(budget, reserved);
-    let kept = 0;
-    try {
-      const plain = await inflate(bytes, encoding, limits.maxBodyBytes);
-      kept = plain.length;
-      return plain;
-    } finally {
-      budget.give(reserved - kept);
-    }
+    return await inflateWithin(bytes, encoding, limits, budget);
   } finally {
     budget.give(bytes.length);
   }
 }
 
-function takeOrRefuse(budget: BodyBudget, bytes: number): void {
+/** What comes out is taken from the budget, `bytes` are the caller's. Throws what `inflate` throws, and overloaded. */
+export async function inflateWithin(
+  bytes: Uint8Array,
+  encoding: string,
+  limits: BodyLimits,
+  budget: BodyBudget,
+): Promise<Uint8Array> {
+  // What may come out is reserved before any of it does; deflate, gzip's method, makes at most 1032 bytes of one.
+  const reserved = Math.min(limits.maxBodyBytes, bytes.length * (/zstd/i.test(encoding) ? limits.maxBodyBytes : 1032));
+  takeOrRefuse(budget, reserved);
+  let kept = 0;
+  try {
+    const plain = await inflate(bytes, encoding, limits.maxBodyBytes);
+    kept = plain.length;
+    return plain;
+  } finally {
+    budget.give(reserved - kept);
+  }
+}
+
+/** Throws overloaded. */
+export function takeOrRefuse(budget: BodyBudget, bytes: number): void {
   if (budget.take(bytes)) return;
   throw new GatewayError('overloaded', 'Corral holds as many request bodies as its memory allows; try again in a moment', {
     headers: { 'retry-after': '1' },

@@ -56,6 +56,7 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     headers: request.headers,
     bodies: fakeBodies,
     heldBody: undefined,
+    bodyHolds: 0,
     listenerName: '',
     gatewayName: '',
     routeName: '',
