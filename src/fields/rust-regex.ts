@@ -27,7 +27,8 @@ function complaint(pattern: string, thrown: unknown): string {
   const reason = typeof error === 'string' ? error : 'not valid';
   const at = typeof input === 'string' && input !== '' ? pattern.indexOf(input) : -1;
   const place = at < 0 ? '' : ` at column ${at + 1}: ${String(input).slice(0, 60)}`;
-  return `this is no pattern: ${reason}${place}; look-around and back-references do not exist in this syntax`;
+  const hint = /\(\?<?[=!]|\\[1-9]/.test(pattern) ? '; look-around and back-references do not exist in this syntax' : '';
+  return `this is no pattern: ${reason}${place}${hint}`;
 }
 
 /** Rust's classes know all of Unicode, RE2's know ASCII. Given outside of brackets, and inside of them. */

@@ -64,3 +64,9 @@ describe('patterns of the Rust crate', () => {
     expect(performance.now() - startedMs).toBeLessThan(4_000);
   });
 });
+
+test('look-around and back-references are spoken of where they were tried, and nowhere else', () => {
+  const words = 'look-around and back-references do not exist in this syntax';
+  for (const pattern of ['(?<=a)b', 'a(?!b)', '(?=a)b', '(?<!a)b', '(a)\\1']) expect(() => rustRegexOf(pattern)).toThrow(words);
+  expect(() => rustRegexOf('[a-z')).toThrow(/^this is no pattern: missing closing \] at column 1: \[a-z$/);
+});
