@@ -114,8 +114,19 @@ function guard<Result>(
 ): Result | Response | Promise<Result | Response> {
   try {
     const result = step(c);
-    return result instanceof Promise ? result.catch((thrown) => respondToError(c.env, thrown)) : result;
+    return result instanceof Promise ? result.catch((thrown) => respondInstead(c, thrown)) : result;
   } catch (thrown) {
-    return respondToError(c.env, thrown);
+    return respondInstead(c, thrown);
   }
+}
+
+/** A policy may fail when it has an answer already: that one is let go, or its exchange would never end. */
+function respondInstead(c: Context<GatewayEnv>, thrown: unknown): Response {
+  const lost = c.finalized ? c.res : undefined;
+  const response = respondToError(c.env, thrown);
+  if (lost === undefined) return response;
+  // The log shall tell what the client sees.
+  c.env.status = response.status;
+  void lost.body?.cancel().catch(() => undefined);
+  return response;
 }

@@ -112,13 +112,15 @@ function bodyMakerOf({ body, bodyExpression }: DirectResponseOptions): ((exchang
   if (!isThere(bodyExpression)) return undefined;
   return (exchange) => {
     const value = evaluated(bodyExpression, exchange);
-    return value instanceof Uint8Array ? value : encoder.encode(textOfValue(value) ?? '');
+    return value instanceof Uint8Array ? value : encoder.encode(value ?? '');
   };
 }
 
-function evaluated(expression: CelExpression, exchange: Exchange): unknown {
+/** Bytes, or a text. Undefined for what fails; values that are nested too deep to be printed do, too. */
+function evaluated(expression: CelExpression, exchange: Exchange): Uint8Array | string | undefined {
   try {
-    return expression.evaluate(exchange);
+    const value = expression.evaluate(exchange);
+    return value instanceof Uint8Array ? value : textOfValue(value);
   } catch (thrown) {
     if (thrown instanceof CelFailure) return undefined;
     throw thrown;

@@ -124,8 +124,12 @@ export function evaluated(subject: Pick<Subject, 'evaluate'>, expression: CelExp
 
 /** Values that are nested too deep to be printed fail like others. */
 function textOf(value: unknown): string | undefined {
+  return unlessItFails(() => textOfValue(value));
+}
+
+function unlessItFails<Result>(make: () => Result): Result | undefined {
   try {
-    return textOfValue(value);
+    return make();
   } catch (thrown) {
     if (thrown instanceof CelFailure) return undefined;
     throw thrown;
@@ -155,7 +159,8 @@ function change(subject: Subject, name: string, value: unknown, replaces: boolea
 }
 
 function replaceAll(subject: Subject, value: unknown): void {
-  const plain = typeof value === 'object' && value !== null && !(value instanceof Uint8Array) ? plainOf(value) : undefined;
+  const isMap = typeof value === 'object' && value !== null && !(value instanceof Uint8Array);
+  const plain = isMap ? unlessItFails(() => plainOf(value)) : undefined;
   if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) return;
   const headers = Object.entries(plain).flatMap(([name, member]) => {
     const lower = name.toLowerCase();

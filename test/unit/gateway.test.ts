@@ -173,6 +173,17 @@ describe('a policy that changes its mind after the answer', () => {
     expect(stage.told.map(({ exchange }) => [exchange.status, exchange.error?.code])).toEqual([[503, 'overloaded']]);
   });
 
+  test('the answer that it leaves behind is let go: its exchange ends', async () => {
+    const stage = withOuter(async (_c, next) => {
+      await next();
+      throw new GatewayError('overloaded', 'too much');
+    });
+    stage.script = () => ({ headers: { 'content-type': 'text/event-stream' }, body: ['data: {}\n\n'], ends: 'silent' });
+    const { status } = await stage.read('/v1/chat/completions', { body: { ...chat.body, stream: true } });
+    expect([status, stage.gateway.inFlight, stage.sent[0]?.isCancelled]).toEqual([503, 0, true]);
+    expect(stage.told.map(({ exchange }) => [exchange.status, exchange.error?.code])).toEqual([[503, 'overloaded']]);
+  });
+
   test('its own answer leaves as the object that it is', async () => {
     const own = new Response('own');
     const stage = withOuter(async (_c, next) => {

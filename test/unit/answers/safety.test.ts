@@ -161,3 +161,17 @@ describe('a client that leaves', () => {
     }
   });
 });
+
+describe('values that are nested as deep as may be read', () => {
+  const deep = `${'['.repeat(257)}${']'.repeat(257)}`;
+
+  it.each([
+    ['all headers of an answer', { transformations: { response: { replace: '{"x-a": json(request.headers["x-deep"])}' } } }, 200],
+    ['all headers of a request', { transformations: { request: { replace: '{"x-a": json(request.headers["x-deep"])}' } } }, 200],
+    ['a body', { directResponse: { status: 200, bodyExpression: '[json(request.headers["x-deep"])]' } }, 200],
+  ])('are no faults of the gateway as %s', async (_, policies, expected) => {
+    const stage = createStage(yamlOf(policies, { backends: [{ host: 'up:81' }] }));
+    expect((await stage.read('/x', { headers: { 'x-deep': deep } })).status).toBe(expected);
+    expect(stage.gateway.inFlight).toBe(0);
+  });
+});
