@@ -36,6 +36,7 @@ export function respondWithRefusal(
   }
   const headers = new Headers(refusal.headers);
   headers.delete('content-length');
+  for (const edit of candidate.target.answerEdits) edit(exchange, { status: refusal.status, headers });
   addWarnings(exchange, headers);
   exchange.answerBytes = refusal.bytes.length;
   return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });

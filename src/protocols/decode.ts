@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { Call, CallAllowances, Exchange, Protocol } from '../exchange.ts';
 import { readObject } from '../json/read-object.ts';
 import { boundaryOf, formWithModel, modelInForm } from './multipart.ts';
-import { nameIn } from './reading.ts';
+import { nameGiven, nameIn } from './reading.ts';
 
 export { inflate } from './inflate.ts';
 export { type BodyBudget, type BodyLimits, createBodyBudget, readBody, readInflatedBody } from './read-body.ts';
@@ -36,7 +36,7 @@ function decodeForm(protocol: Protocol, bytes: Uint8Array, request: Request): Ca
     protocol,
     body: undefined,
     bytes,
-    model: model?.trim() === '' ? undefined : model,
+    model: model === undefined ? undefined : nameGiven(model, 'model'),
     isStream: false,
     wantsUsage: false,
     boxChanges: new Map(),
@@ -50,5 +50,5 @@ export function modelInBody(bytes: Uint8Array, { headers }: Pick<Exchange, 'head
   const contentType = headers.get('content-type');
   if (contentType?.toLowerCase().startsWith('multipart/form-data') !== true) return nameIn(readObject(bytes), 'model');
   const model = modelInForm(bytes, boundaryOf(contentType))?.model;
-  return model?.trim() === '' ? undefined : model;
+  return model === undefined ? undefined : nameGiven(model, 'model');
 }

@@ -26,7 +26,17 @@ export function nameIn(body: ObjectText, member: string): string | undefined {
   const value = body.get(member) ?? undefined;
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw new GatewayError('invalid_body', `"${member}" must be a string`);
-  return value.trim() === '' ? undefined : value;
+  return nameGiven(value, member);
+}
+
+/** Longer than any model's; names are told in errors, logs and metrics. */
+const maxNameLength = 1_024;
+
+/** Undefined when blank. Throws invalid_body. */
+export function nameGiven(name: string, member: string): string | undefined {
+  if (name.length > maxNameLength)
+    throw new GatewayError('invalid_body', `"${member}" is longer than ${maxNameLength} characters, which no model's name is`);
+  return name.trim() === '' ? undefined : name;
 }
 
 /** A member that counts as given: JSON null means absent in every protocol here. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
+import { createStage } from './stage.ts';
 import { boxes, type byHost, chat, json, keys, missing, stageOf, withKey } from './words.ts';
 
 describe('what a box refused, with the mend', () => {
@@ -28,6 +29,16 @@ describe('what a box refused, with the mend', () => {
     expect(text).toContain('mistral:latest');
     expect(text).not.toContain('secret');
     expect(text).not.toContain('m:cloud');
+  });
+
+  test('its headers are edited like those of any answer of the backend', async () => {
+    const policies = { responseHeaderModifier: { set: { 'x-edited': '1' }, remove: ['x-inner'] } };
+    const backends = [{ ai: { name: 'a', hostOverride: 'a:11434', provider: { openAI: {} }, policies } }];
+    const stage = createStage(JSON.stringify({ binds: [{ port: 3000, listeners: [{ routes: [{ backends }] }] }] }), {
+      script: () => ({ status: 400, headers: { 'content-type': 'application/json', 'x-inner': '1' }, body: '{"error":"no"}' }),
+    });
+    const { status, headers } = await stage.read('/v1/chat/completions', chat('m'));
+    expect([status, headers.get('x-edited'), headers.get('x-inner')]).toEqual([400, '1', null]);
   });
 
   test('busy', async () => {

@@ -13,6 +13,11 @@ function decode(text: string, protocol: Protocol = openaiChat, contentType = 'ap
 }
 
 describe('decodeCall', () => {
+  it('refuses a model whose name is longer than names are', () => {
+    expect(decode(`{"model":"${'m'.repeat(1_024)}"}`).model).toHaveLength(1_024);
+    expect(() => decode(`{"model":"${'m'.repeat(1_025)}"}`)).toThrow('longer than 1024 characters');
+  });
+
   it.each(['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'application/octet-stream'])(
     'reads JSON sent as %s, as Ollama does',
     (contentType) => {
