@@ -175,6 +175,8 @@ export interface Exchange {
 
   /** True once an upstream's body is on its way to the client: the tap ends the exchange, at the last byte. */
   isRelayed: boolean;
+  /** True once the answer, as the policies have left it, was handed to the runtime. */
+  isAnswered: boolean;
   /** Known at the end. */
   status: number;
   requestModel: string | undefined;

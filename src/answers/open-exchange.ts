@@ -19,6 +19,7 @@ export interface Exchanges {
   enter(): void;
   /** An answer without a body on its way is over when it is made; one that is relayed is ended by its tap. */
   close(exchange: Exchange, response: Response | Promise<Response>): Response | Promise<Response>;
+  /** The tap of a relayed answer has seen its end. */
   end(exchange: Exchange): void;
   onIdle(listener: () => void): void;
 }
@@ -66,6 +67,7 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges,
     attempts: [],
     warnings: [],
     isRelayed: false,
+    isAnswered: false,
     status: 0,
     requestModel: undefined,
     responseModel: undefined,
@@ -103,8 +105,15 @@ export function createExchanges(instanceId: string, clock: Clock, observe: Obser
     for (const listener of listeners) listener();
   };
 
+  /** Before the answer has left, policies may have read all of it: what becomes of it is theirs to say. */
+  const endRelayed = (exchange: Exchange) => {
+    if (exchange.isAnswered) end(exchange);
+    else exchange.isRelayed = false;
+  };
+
   const settle = (exchange: Exchange, response: Response) => {
     exchange.status = response.status;
+    exchange.isAnswered = true;
     if (!exchange.isRelayed) end(exchange);
     return response;
   };
@@ -119,7 +128,7 @@ export function createExchanges(instanceId: string, clock: Clock, observe: Obser
     },
     close: (exchange, response) =>
       response instanceof Promise ? response.then((settled) => settle(exchange, settled)) : settle(exchange, response),
-    end,
+    end: endRelayed,
     onIdle: (listener) => {
       if (open === 0) listener();
       else idleListeners.push(listener);

@@ -85,7 +85,10 @@ export function tapFor(
 
 /** What the tap learned, written into the exchange. */
 export function settle(exchange: Exchange, report: TapReport, death: string | undefined): void {
-  exchange.outcome = exchange.status >= 400 && report.how === 'completed' ? undefined : outcomeOf[report.how];
+  // One that a policy has let go of before the client had any of it is what is answered instead.
+  const isReplaced = report.how === 'abandoned' && !exchange.isAnswered;
+  const isError = exchange.status >= 400 && report.how === 'completed';
+  exchange.outcome = isReplaced || isError ? undefined : outcomeOf[report.how];
   exchange.responseModel = report.model;
   exchange.answerBytes = report.bytes;
   if (report.usage !== undefined) exchange.usage = { ...report.usage, estimated: false };

@@ -175,3 +175,16 @@ describe('values that are nested as deep as may be read', () => {
     expect(stage.gateway.inFlight).toBe(0);
   });
 });
+
+describe('the log tells of an answer that a policy has read', () => {
+  it.each([
+    ['another status', { transformations: { response: { set: { ':status': '418' }, body: '"x"' } } }, 418, 'completed'],
+    ['no body any more', { transformations: { response: { set: { ':status': '204' } } } }, 204, 'completed'],
+    ['too much of it', { buffer: { response: { maxBytes: 3 } } }, 502, 'failed'],
+  ])('%s', async (_, policies, status, outcome) => {
+    const script = () => ({ headers: { 'content-type': 'text/plain' }, body: ['some', 'text'] });
+    const stage = createStage(yamlOf(policies, { backends: [{ host: 'up:81' }] }), { script });
+    expect((await stage.read('/x')).status).toBe(status);
+    expect(stage.told.map(({ exchange }) => [exchange.status, exchange.outcome])).toEqual([[status, outcome]]);
+  });
+});

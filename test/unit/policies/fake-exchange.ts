@@ -77,6 +77,7 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     attempts: [],
     warnings: [],
     isRelayed: false,
+    isAnswered: false,
     status: 0,
     requestModel: undefined,
     responseModel: undefined,
