@@ -131,8 +131,7 @@ export async function tryOne(
   if (bytes === undefined && exchange.heldBody !== undefined) delete attempt.outgoing.headers['content-encoding'];
   // An answer that is translated, guarded or read by a policy must be readable.
   if (attempt.rewrites !== undefined || exchange.answerIsRead) delete attempt.outgoing.headers['accept-encoding'];
-  const held = attempt.replacedBody ?? bytes ?? exchange.heldBody;
-  const body = attempt.body?.bytes() ?? (attempt.replacedBody ? undefined : formFor(call, model)) ?? unreadBody(exchange, held);
+  const body = bodyFor(attempt, call, model, bytes);
   const answered = await sendNoting(target, attempt, body, model, record, tools);
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
@@ -181,6 +180,18 @@ function translate(attempt: Attempt, call: Call, translation: Translation): void
   attempt.protocol = translation.upstream;
   // The answer is translated before anything else looks at it.
   attempt.rewrites = [translation.rewriteFor(call), ...(attempt.rewrites ?? [])];
+}
+
+/** What leaves as the body; none with a method that a policy has made one without a body: `fetch` would not send it. */
+function bodyFor(
+  { exchange, body, outgoing, replacedBody }: Attempt,
+  call: Call | undefined,
+  model: string | undefined,
+  bytes: Uint8Array | undefined,
+): Uint8Array | ReadableStream<Uint8Array> | undefined {
+  if (outgoing.method === 'GET' || outgoing.method === 'HEAD') return undefined;
+  const form = replacedBody === undefined ? formFor(call, model) : undefined;
+  return body?.bytes() ?? form ?? unreadBody(exchange, replacedBody ?? bytes ?? exchange.heldBody);
 }
 
 /** A body that a policy has read and found empty is none: `fetch` sends no body with a GET, not even an empty one. */

@@ -188,3 +188,20 @@ describe('the log tells of an answer that a policy has read', () => {
     expect(stage.told.map(({ exchange }) => [exchange.status, exchange.outcome])).toEqual([[status, outcome]]);
   });
 });
+
+describe('a method without a body', () => {
+  it('takes the body away, which no runtime would send with it', async () => {
+    const set = { ':method': '"GET"', ':path': '"/got"' };
+    const host = { host: 'up:81' };
+    for (const [policies, backend] of [
+      [{ transformations: { request: { set } } }, host],
+      [{}, { ...host, policies: { transformations: { request: { set, body: '"x"' } } } }],
+    ] as const) {
+      const stage = createStage(yamlOf(policies, { backends: [backend] }));
+      expect((await stage.read('/x', { method: 'POST', body: 'text' })).status).toBe(200);
+      expect(stage.sent.map(({ request, url, text }) => [request.method, url, text])).toEqual([
+        ['GET', 'http://up:81/got', undefined],
+      ]);
+    }
+  });
+});
