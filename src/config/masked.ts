@@ -123,12 +123,17 @@ function show(schemas: readonly z.core.$ZodType[], value: unknown, showing: Show
 
 const anything = { _zod: { def: { type: 'unknown' } } } as unknown as z.core.$ZodType;
 
+/** What further headers with credentials are called: `x-goog-api-key`, `x-auth-token`. Keys of the YAML have no dashes. */
+const credentialName = /-(?:key|token|secret|password|auth|credential)s?$/i;
+
 function showObject(plain: readonly Definition[], value: object, rest: readonly z.core.$ZodType[], showing: Showing): object {
   const shown: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
     const schemas = plain.flatMap(({ shape, valueType, catchall }) => shape?.[name] ?? valueType ?? catchall ?? []);
     const isCredential = typeof member === 'string' && credentialHeaders.has(name.toLowerCase());
-    shown[name] = isCredential ? hidden(member, showing.secrets) : show([...schemas, ...rest], member, showing);
+    if (isCredential) shown[name] = hidden(member, showing.secrets);
+    else if (typeof member === 'string' && credentialName.test(name)) shown[name] = mask;
+    else shown[name] = show([...schemas, ...rest], member, showing);
   }
   for (const [name, given] of defaultsOf(plain, value)) shown[name] = given;
   return shown;

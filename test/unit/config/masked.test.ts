@@ -37,7 +37,7 @@ binds:
       policies:
         apiKey: {keys: [{key: "${marker}-key", metadata: {name: alice}}, {keyHash: "${hash}"}, {key: {file: key.txt}}]}
         basicAuth: {htpasswd: "alice:{SHA}${marker}yxm6YcTAhz05Hph5gvu9M="}
-        requestHeaderModifier: {set: {Authorization: "Bearer ${marker}-header", X-Copy: "again ${marker}-key"}}
+        requestHeaderModifier: {set: {Authorization: "Bearer ${marker}-header", X-Copy: "again ${marker}-key", x-goog-api-key: "${marker}-google", X-Auth-Token: "${marker}-token"}}
       backends:
       - host: example.com:443
         policies:
