@@ -31,9 +31,20 @@ export interface ModelRow {
 
 /** In the order in which they are asked: by the number of fixed characters, most first, then file order (agentgateway types/local.rs). */
 export function compileRows(llm: LlmConfig, outer: readonly PolicyLayer[], scope: BackendScope): readonly ModelRow[] {
-  return llm.models
-    .map((model, index) => rowOf(model, `llm.models[${index}]`, outer, llm, scope))
-    .sort((first, second) => second.pattern.fixedLength - first.pattern.fixedLength);
+  const rows = llm.models.map((model, index) => rowOf(model, `llm.models[${index}]`, outer, llm, scope));
+  for (const [index, row] of rows.entries()) {
+    const open = row.mayUse === undefined ? undefined : rows.find((other) => isOpenWayTo(row, other));
+    if (open === undefined) continue;
+    const message = `does not keep anybody from the name: whoever the rules refuse is served by "${open.pattern.text}", which takes it as well and has none`;
+    scope.surroundings.warn(`llm.models[${index}].authorization`, message);
+  }
+  return rows.sort((first, second) => second.pattern.fixedLength - first.pattern.fixedLength);
+}
+
+/** Whether the other entry takes every request for the name of this one, whoever asks. */
+function isOpenWayTo({ pattern, isPublic }: ModelRow, other: ModelRow): boolean {
+  if (other.mayUse !== undefined || other.headers.length > 0 || other.isPublic !== isPublic) return false;
+  return other.pattern.matches(pattern.text.replace('*', ''));
 }
 
 /**

@@ -310,6 +310,18 @@ describe('what is said of it', () => {
     expect(warningsOf(`llm:\n  models:${at('a', 'one')}${at('b', 'two')}${virtual(two)}`)).toEqual([]);
   });
 
+  test('rules that somebody else takes the meaning from', () => {
+    const rules = ', authorization: { rules: [\'apiKey.name == "ann"\'] }';
+    const warning = (open: string) =>
+      `llm.models[0].authorization: does not keep anybody from the name: whoever the rules refuse is served by "${open}", which takes it as well and has none`;
+    const said = (more: string) => warningsOf(`llm:\n  models:${at('gold', 'one', rules)}${more}`);
+    expect(said(at('*', 'two'))).toEqual([warning('*')]);
+    expect(said(at('gold', 'two'))).toEqual([warning('gold')]);
+    expect(said(at('*', 'two', rules))).toEqual([]);
+    expect(said(at('silver*', 'two'))).toEqual([]);
+    expect(said(at('*', 'two', ', visibility: internal'))).toEqual([]);
+  });
+
   test('weights that are all 0', () => {
     const yaml = `llm:
   models:${at('a', 'one')}
