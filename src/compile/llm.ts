@@ -10,7 +10,10 @@ import type { PolicyLayer } from './policy-stack.ts';
 
 /** `listener`: the policies of the listener that serves these models. */
 export function compileLlm(llm: LlmConfig, listener: PolicyLayer, scope: BackendScope, random: () => number): AiBackend {
-  const outer: PolicyLayer[] = [listener, { options: llm.policies, place: 'route', yamlPath: 'llm.policies', stateKey: 'llm' }];
+  const outer: PolicyLayer[] = [
+    listener,
+    { options: llm.policies, place: 'route', yamlPath: 'llm.policies', stateKey: `${listener.stateKey}//llm` },
+  ];
   const rows = compileRows(llm, outer, scope);
   const virtual = new Map(
     llm.virtualModels.map((model, index) => {

@@ -162,6 +162,27 @@ describe('a client that leaves', () => {
   });
 });
 
+describe('limits of tokens on two gateways that serve the same models', () => {
+  it('are not one another', async () => {
+    const limit = (gatewayName: string, fillInterval: string) => ({
+      name: { name: gatewayName },
+      target: { gateway: { gatewayName } },
+      policy: { localRateLimit: [{ type: 'tokens', maxTokens: 10, tokensPerFill: 10, fillInterval }] },
+    });
+    const yaml = JSON.stringify({
+      gateways: { tight: { port: 3000 }, wide: { port: 3001 } },
+      policies: [limit('tight', '1h'), limit('wide', '1s')],
+      llm: { gateways: ['tight', 'wide'], models: [{ name: '*', provider: 'openAI', params: { baseUrl: 'http://box:1/v1' } }] },
+    });
+    const body = '{"usage":{"prompt_tokens":50,"completion_tokens":50}}';
+    const stage = createStage(yaml, { script: () => ({ headers: { 'content-type': 'application/json' }, body }) });
+    const statusAt = async (port: number) => (await stage.read('/v1/chat/completions', { body: chat, port })).status;
+    expect([await statusAt(3000), await statusAt(3000)]).toEqual([200, 429]);
+    await stage.clock.advance(2_000);
+    expect([await statusAt(3001), await statusAt(3000)]).toEqual([200, 429]);
+  });
+});
+
 describe('values that are nested as deep as may be read', () => {
   const deep = `${'['.repeat(257)}${']'.repeat(257)}`;
 
