@@ -1,5 +1,5 @@
 /** Where the parts of a YAML document stand: from a path to its place, and from a node to its path. */
-import { type Document, isAlias, isMap, isScalar, isSeq, type Scalar } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, type Pair, type Scalar, type YAMLMap } from 'yaml';
 import type { YamlPath } from './diagnostic.ts';
 
 /** The path of a node, from the nodes above it as `visit` hands them over. */
@@ -39,7 +39,7 @@ export function locateIn(document: Document, path: YamlPath): Location {
   let found = true;
   for (const step of path) {
     const holder = resolved(document, node);
-    const pair = isMap(holder) ? holder.items.find((item) => keyNameOf(item.key) === String(step)) : undefined;
+    const pair = isMap(holder) ? pairsOf(holder).get(String(step)) : undefined;
     const item = isSeq(holder) && typeof step === 'number' ? holder.items[step] : undefined;
     if (pair === undefined && item === undefined) {
       found = false;
@@ -51,6 +51,21 @@ export function locateIn(document: Document, path: YamlPath): Location {
   const scalar = isScalar(node) ? node : undefined;
   return { found, key, node: offsetOfNode(node), isEmpty: scalar?.value === null || node === null, scalar };
 }
+
+/** By name; of a key that stands there twice, the first. Looked up often: a file may have as many errors as keys. */
+function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+  const known = pairsByMap.get(map);
+  if (known !== undefined) return known;
+  const pairs = new Map<string, Pair>();
+  for (const pair of map.items) {
+    const name = keyNameOf(pair.key);
+    if (!pairs.has(name)) pairs.set(name, pair);
+  }
+  pairsByMap.set(map, pairs);
+  return pairs;
+}
+
+const pairsByMap = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
 
 function resolved(document: Document, node: unknown): unknown {
   return isAlias(node) ? node.resolve(document) : node;

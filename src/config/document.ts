@@ -5,7 +5,6 @@ import {
   isNode,
   isPair,
   isScalar,
-  LineCounter,
   type Node,
   type ParsedNode,
   parseDocument,
@@ -16,6 +15,7 @@ import {
 import { type Position, type YamlPath, yamlPathOf } from './diagnostic.ts';
 import { keyNameOf, locateIn, offsetOfNode, pathOf } from './document-places.ts';
 import { markReferences } from './expand.ts';
+import { type LineStarts, lineStartsOf, positionIn } from './lines.ts';
 
 export interface Problem {
   readonly offset: number;
@@ -41,17 +41,21 @@ export interface ConfigDocument {
 }
 
 const maxCharacters = 4 * 1024 * 1024;
+const maxProblems = 100;
+const maxAliasCount = 1_000;
+/** Of nodes; the pair of a key and its value counts, too. Real files have some forty; whatever goes through values by recursion relies on it. */
+const maxDepth = 200;
+const tooDeep = 'the file is nested too deeply';
 
 /** Reads the text. Never throws: whatever is wrong is in `problems`. */
 export function openDocument(text: string, env: (name: string) => string | undefined): ConfigDocument {
-  const lines = new LineCounter();
+  const lines = lineStartsOf(text);
   if (text.length > maxCharacters) return brokenDocument([wholeFile('the file is larger than 4 MiB')], lines);
   const marked = markReferences(text, env);
   if (marked === undefined) return brokenDocument([wholeFile('the file has more than 6000 references to variables')], lines);
   try {
     // Keys are compared after variables are in place; errors are put into words here.
     const document = parseDocument(marked.text, {
-      lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
       logLevel: 'error',
@@ -62,7 +66,9 @@ export function openDocument(text: string, env: (name: string) => string | undef
     const problems: Problem[] = [];
     const texts = expandScalars(document, marked, problems);
     problems.push(...repeatedKeys(document));
-    return readableDocument(document, texts, problems, lines);
+    const value: unknown = document.toJS({ maxAliasCount });
+    if (isDeeperThan(maxDepth, value)) return brokenDocument([wholeFile(tooDeep)], lines);
+    return readableDocument(document, value, texts, problems, lines);
   } catch (thrown) {
     return brokenDocument([wholeFile(unreadable(thrown))], lines);
   }
@@ -74,10 +80,19 @@ function wholeFile(message: string): Problem {
 
 /** The two ways in which the YAML library gives up on a text; anything else is a fault of ours and goes on. */
 function unreadable(thrown: unknown): string {
-  if (thrown instanceof RangeError) return 'the file is nested too deeply';
+  if (thrown instanceof RangeError) return tooDeep;
   if (thrown instanceof ReferenceError && thrown.message.includes('alias count'))
     return 'the file repeats too much through aliases';
   throw thrown;
+}
+
+/** Aliases can stand within what others repeat: so values may be deeper than the text is. */
+function isDeeperThan(limit: number, value: unknown, known = new Map<unknown, number>()): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (limit === 0) return true;
+  if ((known.get(value) ?? Number.POSITIVE_INFINITY) <= limit) return false;
+  known.set(value, limit);
+  return Object.values(value).some((member) => isDeeperThan(limit - 1, member, known));
 }
 
 function syntaxProblem(error: YAMLParseError | { code: string; pos: [number, number]; message: string }, text: string): Problem {
@@ -87,16 +102,17 @@ function syntaxProblem(error: YAMLParseError | { code: string; pos: [number, num
 function syntaxMessageOf(code: string, message: string): string {
   if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML wants spaces';
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here; a configuration is one document';
+  if (code === 'RESOURCE_EXHAUSTION' || message.includes('call stack')) return tooDeep;
   if (code === 'TAG_RESOLVE_FAILED') return 'YAML tags ("!…") mean nothing here';
   const plain = message.replace(/[\uE000-\uF8FF]+/g, '$…').replace(/\s+/g, ' ');
   return `this is not YAML: ${plain.charAt(0).toLowerCase()}${plain.slice(1)}`;
 }
 
 /** One slip makes the parser stumble again and again; the first stumble of a line says it best. */
-function firstPerLine(problems: readonly Problem[], lines: LineCounter): Problem[] {
+function firstPerLine(problems: readonly Problem[], lines: LineStarts): Problem[] {
   const seen = new Set<number>();
   return problems.filter(({ offset }) => {
-    const { line } = lines.linePos(offset);
+    const { line } = positionIn(lines, offset);
     return !seen.has(line) && seen.add(line);
   });
 }
@@ -134,6 +150,10 @@ function structureProblems(document: Document): Problem[] {
   const report = (node: unknown, message: string) => problems.push({ offset: offsetOfNode(node) ?? 0, path: '', message });
   const anchors = new Map<string, unknown>();
   visit(document, (_key, node, ancestors) => {
+    if (ancestors.length > maxDepth) {
+      report(node, tooDeep);
+      return visit.BREAK;
+    }
     if (isPair(node)) {
       if (!isScalar(node.key)) report(node.key, 'a key must be a plain text');
     } else if (isAlias(node)) {
@@ -142,6 +162,7 @@ function structureProblems(document: Document): Problem[] {
       else if (ancestors.some((ancestor) => ancestor === source))
         report(node, `the alias "*${node.source}" stands inside of what it repeats`);
     } else if (isNode(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    return undefined;
   });
   return problems;
 }
@@ -154,6 +175,8 @@ function repeatedKeys(document: Document): Problem[] {
       for (const pair of map.items) {
         const name = keyNameOf(pair.key);
         if (seen.has(name)) {
+          // In the order of the file: nobody is shown more.
+          if (problems.length === maxProblems) return visit.BREAK;
           problems.push({
             offset: offsetOfNode(pair.key) ?? 0,
             path: yamlPathOf([...pathOf(ancestors, map), name]),
@@ -162,12 +185,13 @@ function repeatedKeys(document: Document): Problem[] {
         }
         seen.add(name);
       }
+      return undefined;
     },
   });
   return problems;
 }
 
-function brokenDocument(problems: readonly Problem[], lines: LineCounter): ConfigDocument {
+function brokenDocument(problems: readonly Problem[], lines: LineStarts): ConfigDocument {
   return {
     value: undefined,
     problems,
@@ -179,21 +203,16 @@ function brokenDocument(problems: readonly Problem[], lines: LineCounter): Confi
   };
 }
 
-function positionIn(lines: LineCounter, offset: number): Position {
-  const { line, col } = lines.linePos(offset);
-  return line === 0 ? { line: 1, column: 1 } : { line, column: col };
-}
-
 function readableDocument(
   document: Document.Parsed<ParsedNode>,
+  value: unknown,
   texts: Map<Node, string>,
   problems: readonly Problem[],
-  lines: LineCounter,
+  lines: LineStarts,
 ): ConfigDocument {
   const locate = (path: YamlPath) => locateIn(document, path);
-  const read = () => document.toJS({ maxAliasCount: 1_000 }) as unknown;
   return {
-    value: read(),
+    value,
     problems,
     offsetOf(path, what) {
       const { found, key, node, isEmpty } = locate(path);
@@ -209,6 +228,6 @@ function readableDocument(
       scalar.value = text;
       return true;
     },
-    reread: read,
+    reread: () => document.toJS({ maxAliasCount }) as unknown,
   };
 }

@@ -4,9 +4,9 @@ import { baseUrlField } from '../fields/base-url.ts';
 import { hostPortField } from '../fields/host-port.ts';
 import { compileModelPattern } from '../fields/model-name.ts';
 import { pathField, pathPrefixField } from '../fields/path.ts';
-import { secretField } from '../fields/secret.ts';
 import { textField } from '../fields/text-field.ts';
 import type { AuthorizationOptions } from '../policies/authorization.ts';
+import { sendableField } from '../policies/backendAuth.ts';
 import { nameField, tokenizeField } from './backends.ts';
 import { headerMatchesField } from './matches.ts';
 import { memberOf, optionsOf, type PolicyOptions } from './policy-map.ts';
@@ -14,7 +14,7 @@ import { modelProviderField } from './providers.ts';
 
 const paramsShape = {
   model: z.string().min(1).optional().describe('Model to ask the provider for. Left out, the name that the client asked for.'),
-  apiKey: secretField
+  apiKey: sendableField
     .optional()
     .describe('Key sent to the provider as `Authorization: Bearer`.')
     .meta({ examples: [`\${OPENROUTER_API_KEY}`] }),

@@ -47,8 +47,8 @@ export function loadConfig(text: string, source: LoadSource): LoadResult {
   for (const { offset, path, message } of document.problems)
     sheet.add('error', document.positionAt(offset), offset, path, message);
   const { config, checked } = readSheet(document, sheet, source);
-  const errors = sheet.sorted('error').slice(0, maxErrors);
-  const warnings = sheet.sorted('warning').slice(0, maxErrors);
+  const errors = sheet.first('error');
+  const warnings = sheet.first('warning');
   if (config === undefined || errors.length > 0) return { ok: false, errors, warnings };
   return {
     ok: true,
@@ -157,7 +157,7 @@ type Severity = 'error' | 'warning';
 class Sheet {
   readonly #lines: readonly string[];
   readonly #name: string;
-  readonly #found: { severity: Severity; offset: number; diagnostic: Diagnostic }[] = [];
+  readonly #found: { severity: Severity; position: Position; offset: number; path: string; message: string }[] = [];
 
   constructor(text: string, name: string) {
     this.#lines = text.split('\n');
@@ -165,7 +165,7 @@ class Sheet {
   }
 
   add(severity: Severity, position: Position, offset: number, path: string, message: string): void {
-    this.#found.push({ severity, offset, diagnostic: this.diagnostic(position, path, message) });
+    this.#found.push({ severity, position, offset, path, message });
   }
 
   diagnostic({ line, column }: Position, path: string, message: string): Diagnostic {
@@ -180,8 +180,9 @@ class Sheet {
     };
   }
 
-  sorted(severity: Severity): Diagnostic[] {
+  /** In the order of the file, no more than anyone reads. */
+  first(severity: Severity): Diagnostic[] {
     const found = this.#found.filter((entry) => entry.severity === severity).sort((a, b) => a.offset - b.offset);
-    return found.map(({ diagnostic }) => diagnostic);
+    return found.slice(0, maxErrors).map(({ position, path, message }) => this.diagnostic(position, path, message));
   }
 }

@@ -96,7 +96,8 @@ function flatten(
   valueAt: (path: YamlPath) => unknown,
 ): Finding[] {
   const path: YamlPath = [...before, ...issue.path.filter((step): step is string | number => typeof step !== 'symbol')];
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(root, path, key));
+  // As many as are ever shown; in the order of the file.
+  if (issue.code === 'unrecognized_keys') return issue.keys.slice(0, 100).map((key) => unknownKey(root, path, key));
   if (issue.code === 'invalid_union') return flattenUnion(root, issue, path, valueAt);
   if ((issue.code === 'invalid_key' || issue.code === 'invalid_element') && issue.issues.length > 0) {
     return issue.issues.flatMap((inner) => flatten(root, { ...inner, path: [] }, path, valueAt));

@@ -7,7 +7,7 @@ import { foreign } from './foreign.ts';
 import { definePolicy } from './policy.ts';
 
 /** What a header can carry; a line end in a key file would otherwise break every request instead of the start. */
-const sendableField = secretField.refine((key) => /^[\x20-\x7e]+$/.test(key), {
+export const sendableField = secretField.refine((key) => /^[\x20-\x7e]+$/.test(key), {
   error: 'a key that is sent to an upstream must be plain ASCII on one line',
 });
 

@@ -197,6 +197,12 @@ describe('llm', () => {
     ]);
   });
 
+  it('a key that no header can carry is an error of the file, not of the start', () => {
+    expect(errorsOf('llm:\n  models:\n  - {name: a, provider: openai, params: {apiKey: "sk\\tb"}}\n')).toEqual([
+      '3:50 llm.models[0].params.apiKey: a key that is sent to an upstream must be plain ASCII on one line',
+    ]);
+  });
+
   it('tls and backendTLS are one thing', () => {
     expect(errorsOf('llm:\n  models:\n  - {name: a, provider: ollama, tls: {}, backendTLS: {}}\n')).toEqual([
       '3:5 llm.models[0]: tls and backendTLS are the same; keep one',

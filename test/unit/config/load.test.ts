@@ -93,6 +93,29 @@ describe('files that are no configuration', () => {
     expect(errorsOf(`binds: ${'['.repeat(100_000)}`)).toHaveLength(1);
   });
 
+  it.each([
+    ['lists', `llm: ${'['.repeat(250)}${']'.repeat(250)}`],
+    ['maps', `llm: ${'{a: '.repeat(120)}1${'}'.repeat(120)}`],
+    ['lists, deeper than the parser goes', `llm: ${'['.repeat(5_000)}${']'.repeat(5_000)}`],
+    [
+      'aliases',
+      Array.from({ length: 8 }, (_, index) => {
+        const inner = index === 0 ? '1' : `*x${index - 1}`;
+        return `x${index}: &x${index} ${'['.repeat(40)}${inner}${']'.repeat(40)}`;
+      }).join('\n'),
+    ],
+  ])('nested deeply: %s', (_, text) => {
+    expect(errorsOf(text).at(-1)).toMatch(/^\d+:\d+ : the file is nested too deeply$/);
+  });
+
+  it('counts lines also behind what makes no sense', () => {
+    // The text that begins with the second quote goes over a line end.
+    const text = '[binds:\n  - a: x["b"] == "c"\n    d: 1\n]\ne: 1\n  f: 2\n';
+    const lines = errorsOf(text).map((error) => Number(error.split(':')[0]));
+    expect(Math.max(...lines)).toBeGreaterThanOrEqual(5);
+    expect(lines).toEqual([...lines].sort((first, second) => first - second));
+  });
+
   it('more than 4 MiB', () => {
     expect(errorsOf(`# ${'x'.repeat(4 * 1024 * 1024)}`)).toEqual(['1:1 : the file is larger than 4 MiB']);
   });
