@@ -99,12 +99,15 @@ export function keysFrom(address: string, { state, clock, sideCalls }: PolicySco
     return known.keys === undefined || known.askedMs === undefined || nowMs - known.askedMs >= unknownKeyPauseMs;
   };
 
-  const unavailable = (): GatewayError =>
-    new GatewayError(
+  /** Where the keys are is for the log: whoever asks has shown nothing yet. */
+  const unavailable = (): GatewayError => {
+    const reason = known.failure?.reason ?? 'no answer came in time';
+    return new GatewayError(
       'jwt_keys_unavailable',
-      `authentication failure: the keys that tokens are checked with cannot be fetched from ${url.origin}${url.pathname} right now: ${known.failure?.reason ?? 'no answer came in time'}; try again in a moment`,
-      { headers: { 'retry-after': '5' } },
+      'authentication failure: the keys that tokens are checked with cannot be fetched right now; try again in a moment',
+      { headers: { 'retry-after': '5' }, cause: new Error(`${url.origin}${url.pathname}: ${reason}`) },
     );
+  };
 
   return {
     has: (kid) => known.keys?.has(kid) ?? false,

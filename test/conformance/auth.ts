@@ -151,7 +151,7 @@ export function auth(stage: Stage): void {
       const closed = await stage.closedPort();
       const remote = await open({ jwtAuth: { issuer: 'https://iss', jwks: { url: `http://127.0.0.1:${closed.port}/keys` } } });
       const reply = await chat(remote.corral.url, {}, bearer(await sign()));
-      expect([reply.status, errorTextOf(reply)]).toEqual([503, expect.stringMatching(/cannot be fetched from/)]);
+      expect([reply.status, errorTextOf(reply)]).toEqual([503, expect.stringMatching(/cannot be fetched right now/)]);
       expect((await chat(remote.corral.url)).status).toBe(401);
     });
 
