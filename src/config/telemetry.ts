@@ -14,9 +14,14 @@ const maxAdded = 64;
 /** By name, in the order of the file. */
 export type NamedExpressions = Readonly<Record<string, CelExpression>>;
 
+/** No pattern of the schema: the JSON Schema's patterns know no `\p`, and editors would take other names for wrong. */
+const attributeNameField = z
+  .string()
+  .refine((name) => /^[^\s="\\\p{C}]{1,200}$/u.test(name), 'a name has no blanks, no quotes and no "="');
+
 function expressionsField(names: string, about: string) {
   return z
-    .record(z.string().regex(/^[^\s="\\\p{C}]{1,200}$/u, 'a name has no blanks, no quotes and no "="'), celField('The value.'))
+    .record(attributeNameField, celField('The value.'))
     .refine((given) => Object.keys(given).length <= maxAdded, `at most ${maxAdded} ${names}`)
     .default({})
     .describe(about);
