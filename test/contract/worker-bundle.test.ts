@@ -6,8 +6,12 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildTarget } from '../../scripts/build.ts';
 
-/** Free accounts may upload 3 MB gzipped; start time grows with every kilobyte. Raise it knowingly. */
-const maxGzippedBytes = 170 * 1024;
+/**
+ * Free accounts may upload 3 MB gzipped; start time grows with every kilobyte. Raise it knowingly. Beside Corral itself the
+ * largest parts are, minified and not compressed: zod and yaml, re2js (150 KiB, patterns in linear time), cel-js (81), the
+ * exporter of traces, bcryptjs, jose, ipaddr.js.
+ */
+const maxGzippedBytes = 390 * 1024;
 
 const folder = mkdtempSync(join(tmpdir(), 'corral-bundle-'));
 let text = '';
