@@ -14,14 +14,15 @@ function expectedRows(): readonly string[] {
     .filter(([reason]) => !reason.includes('this test'))
     .map(([reason, cases]) => {
       const names = [...new Set(cases.map(({ name }) => `\`${name}\``))].sort();
-      return `| ${reason.charAt(0).toUpperCase()}${reason.slice(1)} | ${names.join(', ')} |`;
+      const told = reason.replace(/^[a-z](?=[a-z']* )/, (first) => first.toUpperCase());
+      return `| ${told} | ${names.join(', ')} |`;
     })
     .sort();
 }
 
 describe('docs/differences.md', () => {
   it('has every reason of the recorded cases, with the cases', () => {
-    const rows = section.split('\n').filter((line) => /^\| [A-Z].*`/.test(line));
+    const rows = section.split('\n').filter((line) => /^\| .*`/.test(line));
     expect([...rows].sort()).toEqual(expectedRows());
   });
 
