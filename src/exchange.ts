@@ -131,6 +131,10 @@ export interface Exchange {
   readonly bodies: BodyReader;
   /** The body without its content-encoding, once it has been read, or what a policy has put in its place. */
   heldBody: Uint8Array | undefined;
+  /** For `bodies` alone: the reading that was begun first. A field, because a WeakMap of exchanges costs every request more. */
+  bodyReading: Promise<Uint8Array> | undefined;
+  /** For `bodies` alone: the body as it was sent, where somebody read it so and it has a content-encoding. */
+  sentBody: { readonly bytes: Uint8Array; readonly encoding: string } | undefined;
   /** Policies that still want `heldBody` when the answer is there: `release` leaves it until then. */
   bodyHolds: number;
 

@@ -50,7 +50,8 @@ function judgeModel(attempt: Attempt, { model }: Decided, isBox: boolean, tools:
   const allowedModels = exchange.identity?.allowedModels;
   if (!isBox && allowedModels === undefined) return;
   const edited = editedModelOf(attempt);
-  if (edited === undefined || (model !== undefined && canonicalModel(edited) === canonicalModel(model))) return;
+  if (edited === undefined || edited === model) return;
+  if (model !== undefined && canonicalModel(edited) === canonicalModel(model)) return;
   if (isBox) refuseCloud(edited, upstream, tools);
   if (isModelAllowed(allowedModels, edited)) return;
   throw new GatewayError(

@@ -112,7 +112,8 @@ export async function tryOne(
     }
     if (model !== undefined && model !== call.model) attempt.body.set('model', model);
   }
-  let response = await editWith(target.edits, attempt);
+  const edited = editWith(target.edits, attempt);
+  let response = edited instanceof Promise ? await edited : edited;
   if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
   response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
   if (response !== undefined) return { kind: 'instead', candidate, response };
@@ -132,21 +133,23 @@ export async function tryOne(
   // An answer that is translated, guarded or read by a policy must be readable.
   if (attempt.rewrites !== undefined || exchange.answerIsRead) delete attempt.outgoing.headers['accept-encoding'];
   const body = bodyFor(attempt, call, model, bytes);
-  const answered = await sendNoting(target, attempt, body, model, record, tools);
+  const { health } = target;
+  const sent =
+    health === undefined ? send(attempt, body, model, record, tools) : sendNoting(health, attempt, body, model, record, tools);
+  const answered = await sent;
   if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
 }
 
 /** Sends, and lets the target's health learn from what comes of it. */
 async function sendNoting(
-  { health }: Target,
+  health: NonNullable<Target['health']>,
   attempt: Attempt,
   body: Parameters<typeof send>[1],
   model: string | undefined,
   record: AttemptRecord,
   tools: AttemptTools,
 ): Promise<Answered> {
-  if (health === undefined) return await send(attempt, body, model, record, tools);
   const { exchange } = attempt;
   health.begin();
   try {
@@ -162,15 +165,17 @@ async function sendNoting(
   }
 }
 
-/** Stops at the first edit that answers by itself. Waits only where an edit does. */
-async function editWith(edits: readonly AttemptEdit[], attempt: Attempt): Promise<Response | undefined> {
-  for (const edit of edits) {
-    const edited = edit(attempt);
-    const response = edited instanceof Promise ? await edited : edited;
-    if (response !== undefined) return response;
+/** Stops at the first edit that answers by itself. A promise only where an edit gives one. */
+function editWith(edits: readonly AttemptEdit[], attempt: Attempt, from = 0): MaybeLater<Response | undefined> {
+  for (let index = from; index < edits.length; index++) {
+    const edited = edits[index]?.(attempt);
+    if (edited instanceof Promise) return edited.then((response) => response ?? editWith(edits, attempt, index + 1));
+    if (edited !== undefined) return edited;
   }
   return undefined;
 }
+
+type MaybeLater<Result> = Result | Promise<Result>;
 
 function translate(attempt: Attempt, call: Call, translation: Translation): void {
   if (attempt.body === undefined) return;

@@ -18,7 +18,19 @@ const beforeConnect = new Set(['upstream_refused', 'upstream_unresolved', 'upstr
 const boxUnable = new Set([502, 503, 504]);
 
 /** Throws the last connection failure, or ClientGone; returns everything that an upstream answered. */
-export async function tryCandidates(
+export function tryCandidates(
+  exchange: Exchange,
+  payload: Payload,
+  candidates: readonly Candidate[],
+  tools: AttemptTools,
+): Promise<AttemptsResult> {
+  const [only] = candidates;
+  // Nearly always: nothing could be tried next, so nothing is kept for it.
+  const isAlone = candidates.length === 1 && only?.isLastResort === false && exchange.retry === undefined;
+  return isAlone ? tryOne(exchange, payload, only, 0, tools) : tryInTurn(exchange, payload, candidates, tools);
+}
+
+async function tryInTurn(
   exchange: Exchange,
   payload: Payload,
   candidates: readonly Candidate[],

@@ -7,6 +7,8 @@
 export interface ObjectText {
   /** Whether a member whose name folds to `name` exists. `name` is given in lower case ASCII. */
   has(name: string): boolean;
+  /** Whether any of these members exists: cheaper than to ask for one after the other. Names in lower case ASCII. */
+  hasAny(names: ReadonlySet<string>): boolean;
   /** The member's value as JSON.parse gives it (big integers rounded: look, do not re-serialise); undefined when absent. */
   get(name: string): unknown;
   /** The member's exact JSON text; undefined when absent. */

@@ -42,6 +42,11 @@ export class TextObject implements ObjectText {
     return this.#winners.has(this.#folded(name));
   }
 
+  hasAny(names: ReadonlySet<string>): boolean {
+    for (const name of this.#winners.keys()) if (names.has(name)) return true;
+    return false;
+  }
+
   get(name: string): unknown {
     const folded = this.#folded(name);
     const known = this.#values.get(folded);

@@ -93,9 +93,11 @@ const parameters: readonly (readonly [field: string, ...members: string[]])[] = 
   ['gen_ai.embeddings.dimension.count', 'dimensions'],
 ];
 
+const parameterMembers: ReadonlySet<string> = new Set(['options', ...parameters.flatMap(([, ...members]) => members)]);
+
 function tellParameters({ call }: Exchange, add: AddField): void {
   const body = call?.body;
-  if (body === undefined) return;
+  if (body === undefined || !body.hasAny(parameterMembers)) return;
   const options = call?.protocol.family === 'ollama' ? body.get('options') : undefined;
   const inOptions = typeof options === 'object' && options !== null ? (options as Record<string, unknown>) : undefined;
   for (const [field, ...members] of parameters) {

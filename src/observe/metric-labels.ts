@@ -17,6 +17,46 @@ export function keyOf(exchange: Exchange, addedValues: readonly string[]): strin
   return addedValues.length === 0 ? key : `${key}\0${JSON.stringify(addedValues)}`;
 }
 
+/** What `keyOf` is made of, but for added values. */
+export type KeyParts = ReturnType<typeof keyPartsOf>;
+
+export function keyPartsOf(exchange: Exchange) {
+  const { attempts, protocol, method, status, error, outcome, peer, gatewayName, listenerName, routeName } = exchange;
+  return {
+    upstream: attempts[attempts.length - 1]?.upstream,
+    protocol,
+    method,
+    status,
+    code: error?.code,
+    outcome,
+    port: peer.port,
+    gatewayName,
+    listenerName,
+    routeName,
+    responseModel: exchange.responseModel,
+    requestModel: cut(exchange.requestModel),
+  };
+}
+
+/** Whether `keyOf` gives the same for this exchange: most are like the one before, and to compare costs less than to write a key. */
+export function hasKeyParts(exchange: Exchange, parts: KeyParts): boolean {
+  const { attempts } = exchange;
+  return (
+    parts.upstream === attempts[attempts.length - 1]?.upstream &&
+    parts.protocol === exchange.protocol &&
+    parts.method === exchange.method &&
+    parts.status === exchange.status &&
+    parts.code === exchange.error?.code &&
+    parts.outcome === exchange.outcome &&
+    parts.port === exchange.peer.port &&
+    parts.gatewayName === exchange.gatewayName &&
+    parts.listenerName === exchange.listenerName &&
+    parts.routeName === exchange.routeName &&
+    parts.responseModel === exchange.responseModel &&
+    parts.requestModel === cut(exchange.requestModel)
+  );
+}
+
 function cut(model: string | undefined): string | undefined {
   return model === undefined || model.length <= maxLabelLength ? model : model.slice(0, maxLabelLength);
 }

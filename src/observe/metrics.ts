@@ -4,7 +4,17 @@ import type { Exchange, Telemetry, UpstreamCallKind } from '../exchange.ts';
 import type { Observer } from './access-log.ts';
 import { answerSeenOf, secondsPerTokenOf } from './facts.ts';
 import { createFamilies, type Families } from './metric-families.ts';
-import { backendOf, keyOf, modelLabelsOf, requestLabelsOf, routeLabelsOf, unknown } from './metric-labels.ts';
+import {
+  backendOf,
+  hasKeyParts,
+  type KeyParts,
+  keyOf,
+  keyPartsOf,
+  modelLabelsOf,
+  requestLabelsOf,
+  routeLabelsOf,
+  unknown,
+} from './metric-labels.ts';
 import { type LiveFacts, textOf } from './metrics-text.ts';
 import type { Counter, Histogram } from './series.ts';
 
@@ -61,7 +71,7 @@ export function createMetrics({ removed, added }: MetricsSetting): Metrics {
   const primary = { llm: families.upstreamCalls.with('Primary', 'Llm'), http: families.upstreamCalls.with('Primary', 'Http') };
   const warnings = families.warnings.with();
 
-  const bundleOf = (exchange: Exchange): Bundle => {
+  const foundBundle = (exchange: Exchange): Bundle => {
     const addedValues = added.length === 0 ? none : valuesOf(exchange);
     const key = keyOf(exchange, addedValues);
     const known = bundles.get(key);
@@ -69,6 +79,13 @@ export function createMetrics({ removed, added }: MetricsSetting): Metrics {
     const bundle = createBundle(families, exchange, addedValues);
     if (bundles.size < maxBundles) bundles.set(key, bundle);
     return bundle;
+  };
+  let last: { readonly parts: KeyParts; readonly bundle: Bundle } | undefined;
+  const bundleOf = (exchange: Exchange): Bundle => {
+    if (added.length > 0) return foundBundle(exchange);
+    if (last === undefined || !hasKeyParts(exchange, last.parts))
+      last = { parts: keyPartsOf(exchange), bundle: foundBundle(exchange) };
+    return last.bundle;
   };
 
   return {

@@ -3,34 +3,32 @@ import type { BodyReader, Exchange } from '../exchange.ts';
 import { type BodyBudget, type BodyLimits, inflateWithin, readBody, readInflatedBody, takeOrRefuse } from './read-body.ts';
 
 export function createBodyReader(limits: BodyLimits, budget: BodyBudget): BodyReader {
-  // Who asks while somebody else's reading is under way waits for the same bytes: a body can be read once only.
-  const underWay = new WeakMap<Exchange, Promise<Uint8Array>>();
-  // Bodies that were read with their content-encoding: not what policies would understand, so not `heldBody`.
-  const asSent = new WeakMap<Exchange, { readonly bytes: Uint8Array; readonly encoding: string }>();
   const hold = (exchange: Exchange, reading: Promise<Uint8Array>): Promise<Uint8Array> => {
     const held = reading.then((bytes) => {
       exchange.heldBody = bytes;
       return bytes;
     });
-    underWay.set(exchange, held);
+    // Who asks while somebody else's reading is under way waits for the same bytes: a body can be read once only.
+    exchange.bodyReading = held;
     return held;
   };
   const readPlain = (exchange: Exchange, maxBytes = limits.maxBodyBytes): Promise<Uint8Array> => {
     const ownLimits = maxBytes < limits.maxBodyBytes ? { ...limits, maxBodyBytes: maxBytes } : limits;
-    const sent = asSent.get(exchange);
+    const sent = exchange.sentBody;
     if (sent !== undefined) return hold(exchange, inflateWithin(sent.bytes, sent.encoding, ownLimits, budget));
     return hold(exchange, readInflatedBody(exchange, ownLimits, budget));
   };
   return {
     read: (exchange, maxBytes) =>
       exchange.heldBody === undefined
-        ? (underWay.get(exchange) ?? readPlain(exchange, maxBytes))
+        ? (exchange.bodyReading ?? readPlain(exchange, maxBytes))
         : Promise.resolve(exchange.heldBody),
     async readAsSent(exchange) {
       const encoding = exchange.request.headers.get('content-encoding');
       if (encoding === null) return hold(exchange, readBody(exchange, limits, budget));
       const bytes = await readBody(exchange, limits, budget);
-      asSent.set(exchange, { bytes, encoding });
+      // Not what policies would understand, so not `heldBody`.
+      exchange.sentBody = { bytes, encoding };
       return bytes;
     },
     replace(exchange, bytes) {
@@ -42,8 +40,8 @@ export function createBodyReader(limits: BodyLimits, budget: BodyBudget): BodyRe
     },
     release(exchange) {
       if (exchange.bodyHolds > 0) return;
-      budget.give((asSent.get(exchange)?.bytes.length ?? 0) + (exchange.heldBody?.length ?? 0));
-      asSent.delete(exchange);
+      budget.give((exchange.sentBody?.bytes.length ?? 0) + (exchange.heldBody?.length ?? 0));
+      exchange.sentBody = undefined;
       exchange.heldBody = undefined;
     },
   };

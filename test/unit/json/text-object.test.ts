@@ -16,6 +16,13 @@ describe('reading', () => {
     expect([object.has('stream'), object.get('stream'), object.textOf('stream')]).toEqual([false, undefined, undefined]);
   });
 
+  test('any of several members, in whatever spelling', () => {
+    const object = read('{"model":"x","TEMPERATURE":1}');
+    expect(object.hasAny(new Set(['top_p', 'temperature']))).toBe(true);
+    expect(object.hasAny(new Set(['top_p', 'seed']))).toBe(false);
+    expect(object.hasAny(new Set())).toBe(false);
+  });
+
   test('a last null wins too: what is forwarded has nothing else', () => {
     const object = read('{"stream":true,"stream":null}');
     expect(object.get('stream')).toBe(null);

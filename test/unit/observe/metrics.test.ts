@@ -69,6 +69,47 @@ describe('an exchange', () => {
     expect(linesOf(metrics, 'agentgateway_retries_total')[0]).toMatch(/ 1$/);
   });
 
+  const like = {
+    protocol: openaiChat,
+    requestModel: 'm',
+    responseModel: 'm',
+    gatewayName: 'g',
+    listenerName: 'l',
+    routeName: 'r',
+  };
+  const tried = (name: string) => ({
+    attempts: [{ upstream: { ...upstream, name }, startedMs: 0, status: 200, error: undefined }],
+  });
+  test.each<[string, Partial<Exchange>]>([
+    ['upstream', tried('attic')],
+    ['no upstream', { attempts: [] }],
+    ['protocol', { protocol: undefined }],
+    ['method', { method: 'GET' }],
+    ['status', { status: 404 }],
+    ['error', { error: new GatewayError('upstream_timeout', 'x') }],
+    ['outcome', { outcome: 'abandoned' }],
+    ['port', { peer: { port: 4, address: () => undefined, onGone: () => undefined, waitUntil: () => undefined } }],
+    ['gateway', { gatewayName: 'other' }],
+    ['listener', { listenerName: 'other' }],
+    ['route', { routeName: 'other' }],
+    ['answered model', { responseModel: 'other' }],
+    ['asked model', { requestModel: 'other' }],
+  ])('one that differs from the one before in its %s counts elsewhere, in some series', (_, difference) => {
+    const seriesAfter = (second: Partial<Exchange>) => {
+      const metrics = createMetrics({ removed: [], added: [] });
+      const first = { ...like, ...tried('desk') };
+      metrics.observe(exchangeWith(first), 1);
+      metrics.observe(exchangeWith({ ...first, ...second }), 1);
+      metrics.observe(exchangeWith(first), 1);
+      return metrics
+        .text(facts)
+        .split('\n')
+        .filter((line) => /_(?:total|count)\{/.test(line))
+        .map((line) => line.slice(0, line.lastIndexOf(' ')));
+    };
+    expect(seriesAfter(difference).length).toBeGreaterThan(seriesAfter({}).length);
+  });
+
   test('models that nobody serves, and methods that nobody knows, are no series of their own', () => {
     const metrics = createMetrics({ removed: [], added: [] });
     const attempts = [{ upstream, startedMs: 0, answeredMs: 1, status: 404, error: undefined }];

@@ -56,6 +56,8 @@ export function fakeExchange(fake: FakeRequest = {}): Exchange {
     headers: request.headers,
     bodies: fakeBodies,
     heldBody: undefined,
+    bodyReading: undefined,
+    sentBody: undefined,
     bodyHolds: 0,
     listenerName: '',
     gatewayName: '',
