@@ -3,8 +3,8 @@ import { hasPassed, instanceHeader } from '../backends/outgoing.ts';
 import type { AiBackend, Backend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
-import { protocolOfRouteType, verdictOf } from '../protocols/index.ts';
-import { answerByModel, answerLimited } from './by-model.ts';
+import { type PathVerdict, protocolOfRouteType, verdictOf } from '../protocols/index.ts';
+import { answerByModel, answerLimited, refuseUnbound } from './by-model.ts';
 import { answerCount } from './count.ts';
 import { answerInference } from './inference.ts';
 import { answerList, answerModel } from './lists.ts';
@@ -54,24 +54,35 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
   // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
   const isOpen = !hasBox || ai.openPaths.has(`${exchange.method} ${path}`);
   if (isOpen && (type === 'passthrough' || type === 'detect')) return answerOpenPath(exchange, ai, tools);
-  if (verdict.kind === 'served') return answerProtocol(exchange, ai, verdict.protocol, verdict.modelId, tools);
-  if (isOpen) return answerOpenPath(exchange, ai, tools);
+  const served = verdict.kind === 'served' || hasBox ? verdict : verdictBelowV1(exchange.method, path, verdict);
+  if (served.kind === 'served') return answerProtocol(exchange, ai, served.protocol, served.modelId, tools);
+  if (isOpen) return answerOpenPath(exchange, ai, tools, ai.openPaths.has(`${exchange.method} ${path}`));
   if (verdict.kind === 'unknown') throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
   exchange.protocol = verdict.protocol;
   const allow = 'allow' in verdict ? verdict.allow : '';
   throw new GatewayError('method_not_allowed', `${path} takes ${allow}, not ${exchange.method}`, { headers: { allow } });
 }
 
-/** A path that passes through. Among several providers only the model in the body says whose it is. */
-function answerOpenPath(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Promise<Response> {
+/** What is no box is reached below `/v1` anyway: `/chat/completions` is what it looks like, guards and all. */
+function verdictBelowV1(method: string, path: string, verdict: PathVerdict): PathVerdict {
+  return verdict.kind === 'unknown' ? verdictOf(method, `/v1${path}`) : verdict;
+}
+
+/**
+ * A path that passes through. Among several providers only the model in the body says whose it is. Unless the configuration
+ * says that it may (`isMeant`), nothing passes that something there would bind, were it understood.
+ */
+function answerOpenPath(exchange: Exchange, ai: AiBackend, tools: AnswerTools, isMeant = true): Promise<Response> {
+  const hasBody = exchange.request.body !== null;
   if (!ai.needsModel) {
-    const isLimited = exchange.identity?.allowedModels !== undefined && exchange.request.body !== null;
+    if (!isMeant && hasBody) refuseUnbound(exchange, ai.targets);
+    const isLimited = exchange.identity?.allowedModels !== undefined && hasBody;
     return isLimited ? answerLimited(exchange, ai.targets, tools) : answerPassthrough(exchange, ai.targets, tools);
   }
   const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   // One that was opened on boxes may be about no model at all.
-  if (exchange.request.body === null && boxes.length > 0) return answerPassthrough(exchange, boxes, tools);
-  return answerByModel(exchange, ai, tools);
+  if (!hasBody && boxes.length > 0) return answerPassthrough(exchange, boxes, tools);
+  return answerByModel(exchange, ai, tools, isMeant);
 }
 
 function answerProtocol(

@@ -9,7 +9,7 @@ import { answerPassthrough } from './passthrough.ts';
 import type { AnswerTools } from './tools.ts';
 
 /** The body passes as it came; keys, rules and visibility of models hold here as anywhere. */
-export async function answerByModel(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Promise<Response> {
+export async function answerByModel(exchange: Exchange, ai: AiBackend, tools: AnswerTools, isMeant: boolean): Promise<Response> {
   const bytes = await exchange.bodies.read(exchange);
   try {
     const model = bytes.length === 0 ? undefined : modelInBody(bytes, exchange);
@@ -18,10 +18,28 @@ export async function answerByModel(exchange: Exchange, ai: AiBackend, tools: An
     requireAllowed(exchange, model);
     const targets = ai.targetsFor(model, exchange);
     for (const { upstream } of targets) if (tools.fleet.isBox(upstream)) refuseCloud(model, upstream, tools);
+    if (!isMeant) refuseUnbound(exchange, targets, model);
     return await answerPassthrough(exchange, targets, tools);
   } finally {
     exchange.bodies.release(exchange);
   }
+}
+
+/**
+ * Nothing passes as it came where the configuration binds every call: its guards, limits and models would not hold. Throws
+ * path_not_served. `model`: as the body names it; undefined where nobody has looked.
+ */
+export function refuseUnbound({ method, path }: Exchange, targets: readonly Target[], model?: string): void {
+  const keys = new Set(targets.flatMap(({ binds }) => binds));
+  const isOther = ({ declares, modelFor }: Target) =>
+    model === undefined ? declares !== undefined : modelFor(model, false) !== model;
+  if (targets.some(isOther)) keys.add('the model that the configuration names');
+  if (keys.size === 0) return;
+  const mend = model === undefined ? `write ai.routes: {"${path}": passthrough}` : 'set passthrough: detect on the model';
+  throw new GatewayError(
+    'path_not_served',
+    `${method} ${path} is no path that Corral understands, so ${[...keys].join(', ')} would not hold for it. If it may pass as it is, ${mend}`,
+  );
 }
 
 /** The same for a backend that asks for no model, and a key that is limited to some: its limit holds on every path. */

@@ -26,6 +26,8 @@ export interface Target {
    * and translations may change them.
    */
   readonly passthrough: 'detect' | 'opaque' | undefined;
+  /** Keys of the configuration that bind every call here, and would not if one passed without being understood. */
+  readonly binds: readonly string[];
   /** The model that the configuration names for this target, if it does. */
   readonly declares: string | undefined;
   /**

@@ -3,8 +3,9 @@ import type { Target } from '../backends/target.ts';
 import type { AiProviderConfig } from '../config/schema.ts';
 import type { AttemptEdit, Upstream } from '../exchange.ts';
 import type { HostPort } from '../fields/host-port.ts';
-import { compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
+import { type AiOptions, compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
+import { limitsTokens } from '../policies/localRateLimit.ts';
 import { affinityOf, type SessionAffinityOptions } from '../policies/sessionAffinity.ts';
 import type { UrlRewriteOptions } from '../policies/urlRewrite.ts';
 import { estimatePromptTokens } from '../protocols/count-tokens.ts';
@@ -69,6 +70,7 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     health: targetHealthOf(upstream, wanted.model, scope, true),
     affinity: affinityOf(innermost<SessionAffinityOptions>(layers, 'sessionAffinity')),
     passthrough: scope.passthrough,
+    binds: scope.passthrough === undefined ? bindingKeysOf(ai, layers) : [],
     declares: wanted.model,
     modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
@@ -82,6 +84,16 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     countsTokens: wanted.formats.some(({ type }) => type === 'anthropicTokenCount'),
     answerEdits: answerEditsOf(layers, scope.surroundings),
   };
+}
+
+function bindingKeysOf({ promptGuard, overrides = {} }: AiOptions, layers: readonly PolicyLayer[]): readonly string[] {
+  const hasGuards = promptGuard !== undefined && promptGuard.request.length + promptGuard.response.length > 0;
+  const limits = innermost<Parameters<typeof limitsTokens>[0]>(layers, 'localRateLimit');
+  return [
+    ...(hasGuards ? ['promptGuard'] : []),
+    ...(Object.keys(overrides).length > 0 ? ['overrides'] : []),
+    ...(limits !== undefined && limitsTokens(limits) ? ['localRateLimit of tokens'] : []),
+  ];
 }
 
 /** Of the body as it leaves: what a policy has put before the client's words costs, too. */
@@ -108,6 +120,7 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     health: targetHealthOf(upstream, undefined, scope, false),
     affinity: affinityOf(innermost<SessionAffinityOptions>(scope.layers, 'sessionAffinity')),
     passthrough: undefined,
+    binds: [],
     declares: undefined,
     modelFor: () => undefined,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),

@@ -112,6 +112,12 @@ export const localRateLimit = withConditions(plain, (condition) =>
     .transform(({ condition: when, ...limit }) => ({ condition: when, options: [limit] })),
 );
 
+/** Whether any of them counts tokens. */
+export function limitsTokens(given: z.output<typeof localRateLimit.options>): boolean {
+  const limits = 'conditional' in given ? given.conditional.flatMap(({ options }) => options) : given;
+  return limits.some(({ type }) => type === 'tokens');
+}
+
 function limitsOf(options: LocalRateLimitOptions, type: 'requests' | 'tokens', scope: PolicyScope): readonly RateLimit[] {
   return options.flatMap((limit, index): RateLimit[] => {
     if (limit.type !== type) return [];

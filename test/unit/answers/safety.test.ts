@@ -162,6 +162,68 @@ describe('a client that leaves', () => {
   });
 });
 
+describe('a path that nobody here knows, at a server that is no box', () => {
+  const guard = { promptGuard: { request: [{ regex: { action: 'reject', rules: [{ pattern: 'Hello' }] } }] } };
+  const vendor = (openAI: object = {}) => [{ ai: { name: 'v', provider: { openAI }, policies: { backendAuth: { key: 'sk' } } } }];
+  const tokens = [{ type: 'tokens', maxTokens: 1, tokensPerFill: 1, fillInterval: '1h' }];
+  const statusOf = async (policies: object, backends: readonly object[], path: string) => {
+    const stage = createStage(yamlOf(policies, { backends }));
+    const { status } = await stage.read(path, { body: chat });
+    return [status, ...stage.sent.map(({ url, text }) => `${url} ${JSON.parse(text ?? '{}').model}`)];
+  };
+
+  it('is what it looks like below /v1', async () => {
+    expect(await statusOf({ ai: guard }, vendor(), '/chat/completions')).toEqual([403]);
+    expect(await statusOf({}, vendor({ model: 'lock' }), '/chat/completions')).toEqual([
+      200,
+      'https://api.openai.com/v1/chat/completions lock',
+    ]);
+    expect(await statusOf({}, vendor({ model: 'lock' }), '/responses')).toEqual([
+      200,
+      'https://api.openai.com/v1/responses lock',
+    ]);
+  });
+
+  it.each<[string, { ai?: object; localRateLimit?: object }, object[]]>([
+    ['a guard', { ai: guard }, vendor()],
+    ['what is always set', { ai: { overrides: { store: false } } }, vendor()],
+    ['a limit of tokens', { localRateLimit: tokens }, vendor()],
+    [
+      'a limit of tokens for some',
+      { localRateLimit: { conditional: tokens.map((one) => ({ ...one, condition: 'true' })) } },
+      vendor(),
+    ],
+    ['the model', {}, vendor({ model: 'lock' })],
+  ])('does not get round %s', async (_, policies, backends) => {
+    expect(await statusOf(policies, backends, '/v1/batches')).toEqual([404]);
+    const open = { ...policies, ai: { ...policies.ai, routes: { '/v1/batches': 'passthrough' } } };
+    expect(await statusOf(open, backends, '/v1/batches')).toEqual([200, 'https://api.openai.com/v1/batches m']);
+  });
+
+  it('passes where nothing binds it, and without a body', async () => {
+    expect(await statusOf({}, vendor(), '/v1/batches')).toEqual([200, 'https://api.openai.com/v1/batches m']);
+    const stage = createStage(yamlOf({ ai: guard }, { backends: vendor() }));
+    expect((await stage.read('/v1/batches')).status).toBe(200);
+  });
+
+  it('is held to its own entry among the models of llm', async () => {
+    const statusFor = async (model: object, path = '/v1/images/generations') => {
+      const models = [
+        { name: 'm', provider: 'openAI', ...model },
+        { name: 'other', provider: 'openAI', guardrails: guard.promptGuard },
+      ];
+      const stage = createStage(JSON.stringify({ llm: { port: 3000, models } }));
+      return (await stage.read(path, { body: chat })).status;
+    };
+    expect(await statusFor({})).toBe(200);
+    expect(await statusFor({ params: { model: 'm' } })).toBe(200);
+    expect(await statusFor({ params: { model: 'cheap' } })).toBe(404);
+    expect(await statusFor({ guardrails: guard.promptGuard })).toBe(404);
+    expect(await statusFor({ guardrails: guard.promptGuard }, '/chat/completions')).toBe(403);
+    expect(await statusFor({ guardrails: guard.promptGuard, passthrough: 'detect' })).toBe(200);
+  });
+});
+
 describe('limits of tokens on two gateways that serve the same models', () => {
   it('are not one another', async () => {
     const limit = (gatewayName: string, fillInterval: string) => ({

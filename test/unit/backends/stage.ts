@@ -28,6 +28,7 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
     health: undefined,
     affinity: undefined,
     passthrough: undefined,
+    binds: [],
     declares: undefined,
     modelFor: (requested) => requested ?? rest.declares,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
