@@ -1,7 +1,7 @@
 /** What a text that comes bit by bit passes through: each stage holds back what it cannot judge yet. */
 import type { GatewayError } from '../../errors.ts';
 import { type GuardRule, type Range, replaced } from './rule.ts';
-import { Watcher } from './watcher.ts';
+import { codePointIn, Watcher } from './watcher.ts';
 
 export interface Stage {
   /** Takes more of the text; gives what may leave. Throws GatewayError to reject the answer. */
@@ -89,7 +89,7 @@ export class RuleStage implements Stage {
   }
 
   #lastCharacter(): number {
-    return this.#from === 0 ? -1 : (this.#text.codePointAt(0) ?? -1);
+    return this.#from === 0 ? -1 : codePointIn(this.#text, 0);
   }
 }
 
