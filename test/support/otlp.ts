@@ -1,6 +1,8 @@
-/** Reads OTLP with OpenTelemetry's own protobuf definitions (test/fixtures/opentelemetry-proto, Apache-2.0, v1.9.0). */
-import { fileURLToPath } from 'node:url';
-import protobuf from 'protobufjs';
+/**
+ * Reads OTLP with OpenTelemetry's own protobuf definitions: an older exporter carries them as code (newer ones write the bytes
+ * by hand, so they could not contradict themselves).
+ */
+import definitions from 'otlp-definitions/build/src/generated/root.js';
 
 export interface DecodedSpan {
   readonly traceId: string;
@@ -21,13 +23,10 @@ export interface DecodedTraces {
   readonly spans: readonly DecodedSpan[];
 }
 
-const root = new protobuf.Root();
-root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../fixtures/opentelemetry-proto/${target}`, import.meta.url));
-root.loadSync('opentelemetry/proto/collector/trace/v1/trace_service.proto');
-const request = root.lookupType('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest');
-
-// biome-ignore lint/suspicious/noExplicitAny: what protobufjs makes of a message has the definitions' shape
+// biome-ignore lint/suspicious/noExplicitAny: what the definitions make of a message has their shape
 type Message = any;
+
+const request = (definitions as Message).opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest;
 
 /** Throws for bytes that are no `ExportTraceServiceRequest`, or that hold fields which the definitions do not know. */
 export function decodeTraces(bytes: Uint8Array): DecodedTraces {
