@@ -7,6 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/contract/**/*.test.ts', 'test/support/**/*.test.ts'],
+          setupFiles: ['test/support/on-demand.ts'],
           // Properties run hundreds of cases; on a busy machine that takes longer than a second or five.
           testTimeout: 30_000,
         },

@@ -2,7 +2,7 @@
  * Takes a changed configuration over while requests are answered: reads it anew, and either everything of it comes into force
  * or nothing, and then what ran goes on and the log says why.
  */
-import type { NextPlan, Opened } from '../entry/open.ts';
+import type { NextPlan, Opened, ReloadResult } from '../entry/open.ts';
 import type { Settings } from '../entry/settings.ts';
 import type { Platform } from '../platform.ts';
 import { CannotListen } from './doors.ts';
@@ -79,7 +79,7 @@ async function reloadOnce(setting: ReloadSetting, watch: FileWatch, adminAtStart
   const startedMs = clock.now();
   const read = createFilesRead(setting.readFile);
   const known = new Set(opened.warnings);
-  const result = prepared(setting, read);
+  const result = await prepared(setting, read);
   watch.follow(read.seen);
   if (!result.ok) {
     for (const problem of result.problems) report('error', problem);
@@ -108,7 +108,7 @@ async function reloadOnce(setting: ReloadSetting, watch: FileWatch, adminAtStart
   report('info', `reloaded ${settings.config.name} in ${Math.round(clock.now() - startedMs)} ms: ${what}${fading}`);
 }
 
-function prepared({ opened, settings }: ReloadSetting, { readFile }: FilesRead): ReturnType<Opened['prepareReload']> {
+async function prepared({ opened, settings }: ReloadSetting, { readFile }: FilesRead): Promise<ReloadResult> {
   const { config } = settings;
   let { text } = config;
   if (config.path !== undefined) {
@@ -120,7 +120,7 @@ function prepared({ opened, settings }: ReloadSetting, { readFile }: FilesRead):
       return { ok: false, problems };
     }
   }
-  return opened.prepareReload({ ...settings, config: { ...config, text }, readFile: saidPlainly(readFile) });
+  return await opened.prepareReload({ ...settings, config: { ...config, text }, readFile: saidPlainly(readFile) });
 }
 
 /** What was decided at the start, for the whole process. */

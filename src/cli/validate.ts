@@ -5,6 +5,7 @@ import { type Diagnostic, formatDiagnostic } from '../config/load.ts';
 import { type Portability, portabilityOf } from '../config/portable.ts';
 import { type Draft, draftOf } from '../entry/draft.ts';
 import type { Settings } from '../entry/settings.ts';
+import { withModules } from '../fields/on-demand.ts';
 import { createSideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { createMemoryState } from '../state/memory.ts';
@@ -48,7 +49,7 @@ export interface ValidationSetting {
 export async function validate(setting: ValidationSetting): Promise<0 | 1> {
   const { settings, platform, flags, surroundings } = setting;
   const parts = { state: createMemoryState({}, platform.runtime === 'workerd'), sideCalls: createSideCalls(platform) };
-  const result = draftOf(settings, platform, parts);
+  const result = await withModules(() => draftOf(settings, platform, parts));
   const found: Found = result.ok
     ? await foundIn(result.draft, setting)
     : { errors: result.errors, warnings: result.warnings, draft: undefined, portable: undefined };

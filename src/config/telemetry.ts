@@ -1,7 +1,6 @@
 /** What the configuration says of metrics, the access log and traces: `config.*` and `frontendPolicies.*`. */
 import * as z from 'zod';
-import { celField } from '../cel/cel-field.ts';
-import { compileCel } from '../cel/compile-cel.ts';
+import { celField, celOf } from '../cel/cel-field.ts';
 import type { CelExpression } from '../cel/expression.ts';
 import { baseUrlField } from '../fields/base-url.ts';
 import { secretField } from '../fields/secret.ts';
@@ -129,7 +128,7 @@ function samplingOf(given: string | number | boolean): Sampling {
   const text = String(given).trim();
   if (text === 'true' || text === 'false') return text === 'true' ? 1 : 0;
   const ratio = text === '' ? Number.NaN : Number(text);
-  if (Number.isNaN(ratio)) return compileCel(text);
+  if (Number.isNaN(ratio)) return celOf(text);
   if (ratio < 0 || ratio > 1) throw new FieldError('a part of the requests is a number from 0 to 1');
   return ratio;
 }

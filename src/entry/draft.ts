@@ -25,6 +25,7 @@ export type DraftResult =
   | { readonly ok: true; readonly draft: Draft }
   | { readonly ok: false; readonly errors: readonly Diagnostic[]; readonly warnings: readonly Diagnostic[] };
 
+/** Throws NotLoaded where a module that the configuration needs is not there yet: call it within `withModules`. */
 export function draftOf(settings: Settings, platform: Platform, parts: CompileParts): DraftResult {
   const { config: source, env, readFile, ignoreUnsupported = false } = settings;
   const files = readFile === undefined ? {} : { readFile };

@@ -6,6 +6,7 @@
 import { configDump } from '../admin/config-dump.ts';
 import type { Plan } from '../compile/plan.ts';
 import { formatDiagnostic } from '../config/load.ts';
+import { withModules } from '../fields/on-demand.ts';
 import { createBoxes } from '../fleet/boxes.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
@@ -48,7 +49,7 @@ export interface Opened {
   /** Whether what is in force is what the configuration says now. */
   readonly sync: ConfigSync;
   /** Reads the configuration anew; nothing changes until `next.swap`. A refused one is remembered in `sync`. */
-  prepareReload(settings: Settings): ReloadResult;
+  prepareReload(settings: Settings): Promise<ReloadResult>;
   /** For what only shows when the next plan is to take over, such as a port that is in use: what is in force stays. */
   refuseReload(problems: readonly string[]): void;
 }
@@ -105,7 +106,7 @@ export type OpenGateway = (settings: Settings, platform: Platform) => Promise<Op
 export const openGateway: OpenGateway = async (settings, platform) => {
   const state = createMemoryState({}, platform.runtime === 'workerd');
   const sideCalls = createSideCalls(platform);
-  const result = draftOf(settings, platform, { state, sideCalls });
+  const result = await withModules(() => draftOf(settings, platform, { state, sideCalls }));
   if (!result.ok) return { ok: false, problems: result.errors.map(formatDiagnostic) };
   return { ok: true, opened: openRunning(result.draft, settings, platform, { state, sideCalls }) };
 };
@@ -243,8 +244,8 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     get sync() {
       return sync;
     },
-    prepareReload(told) {
-      const result = draftOf(told, platform, parts);
+    async prepareReload(told) {
+      const result = await withModules(() => draftOf(told, platform, parts));
       if (!result.ok) {
         const problems = result.errors.map(formatDiagnostic);
         refuse(problems);

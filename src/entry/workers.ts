@@ -111,7 +111,7 @@ async function reread(env: WorkersEnv): Promise<void> {
   const running = isolate;
   // An entry that is refused is not looked at again until it changes.
   running.text = stored;
-  const problems = takeOver(running, env, stored);
+  const problems = await takeOver(running, env, stored);
   if (problems.length === 0) return;
   for (const problem of problems) platform.report('error', problem);
   platform.report(
@@ -121,7 +121,11 @@ async function reread(env: WorkersEnv): Promise<void> {
 }
 
 /** Returns what is wrong; nothing has changed then. */
-function takeOver(running: Isolate & { isOpen: true }, env: WorkersEnv, stored: string | undefined): readonly string[] {
+async function takeOver(
+  running: Isolate & { isOpen: true },
+  env: WorkersEnv,
+  stored: string | undefined,
+): Promise<readonly string[]> {
   const { opened } = running;
   const refuse = (problems: readonly string[]) => {
     opened.refuseReload(problems);
@@ -129,7 +133,7 @@ function takeOver(running: Isolate & { isOpen: true }, env: WorkersEnv, stored: 
   };
   const told = workersSettings(env, stored, bundled);
   if (!told.ok) return refuse(told.problems);
-  const result = opened.prepareReload(told.settings);
+  const result = await opened.prepareReload(told.settings);
   if (!result.ok) return result.problems;
   const { next } = result;
   const chosen = onlyPortOf(next.ports, told.settings.env('CORRAL_BIND'), 'a Worker');

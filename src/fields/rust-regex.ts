@@ -3,18 +3,23 @@
  * syntaxes are nearly one; where RE2 reads the same signs otherwise, they are translated, or refused, so that no pattern
  * silently means something else.
  */
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { onDemand } from './on-demand.ts';
 import { FieldError } from './text-field.ts';
+
+/** The engine, which is needed only where a pattern is written. */
+export const re2 = onDemand(() => import('re2js'));
 
 /** A pattern that compiles to more than this is a mistake, or an attack on the memory of whoever starts it. */
 const maxPatternLength = 4_096;
 
-/** Throws FieldError, which names the column. */
+/** Throws FieldError, which names the column, and NotLoaded (on-demand.ts). */
 export function rustRegexOf(pattern: string): RE2JS {
   if (pattern.length > maxPatternLength) {
     throw new FieldError(`a pattern may have ${maxPatternLength} characters at most; this one has ${pattern.length}`);
   }
   const translated = translate(pattern);
+  const { RE2JS } = re2();
   try {
     return RE2JS.compile(translated);
   } catch (thrown) {

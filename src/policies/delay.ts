@@ -1,6 +1,6 @@
 /** Makes requests wait, to see how clients bear it (agentgateway http/delay.rs). */
 import * as z from 'zod';
-import { compileCel } from '../cel/compile-cel.ts';
+import { celOf } from '../cel/cel-field.ts';
 import { type CelExpression, CelFailure } from '../cel/expression.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -21,7 +21,7 @@ function durationOf(text: string): Duration {
     if (!(thrown instanceof FieldError)) throw thrown;
     // What begins like a duration is meant as one: its own complaint says more than CEL's.
     if (/^-?(?:[\d.]+ ?[a-zµμ]+ ?)+$/i.test(text.trim())) throw thrown;
-    return compileCel(text);
+    return celOf(text);
   }
 }
 

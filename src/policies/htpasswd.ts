@@ -3,7 +3,6 @@
  * (`htpasswd -s`); what is plain text or crypt(3) is refused, because anybody who sees the file has the passwords.
  */
 import { md5, sha1 } from '@noble/hashes/legacy.js';
-import { compare } from 'bcryptjs';
 import { FieldError } from '../fields/text-field.ts';
 import { isSameText } from './constant-time.ts';
 
@@ -73,7 +72,8 @@ export function isSound(password: string, hash: PasswordHash): boolean {
 export function checkPassword(password: string, hash: PasswordHash): boolean | Promise<boolean> {
   switch (hash.kind) {
     case 'bcrypt':
-      return compare(password, hash.text);
+      // Loaded here: few files of passwords have such a hash, and fewer configurations have such a file.
+      return import('bcryptjs').then(({ compare }) => compare(password, hash.text));
     case 'apr1':
       return isSameText(apr1Of(password, hash.salt), hash.text);
     case 'sha':

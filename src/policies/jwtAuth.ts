@@ -6,15 +6,19 @@
 import * as z from 'zod';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { onDemand } from '../fields/on-demand.ts';
 import { FieldError, parsedOr } from '../fields/text-field.ts';
 import { textOrFileField } from '../fields/text-or-file.ts';
 import { takeIdentity } from './caller.ts';
 import { bearerHeader, credentialLocationField, credentialReaderOf, credentialRemoverOf } from './credential-location.ts';
 import { keySetOf } from './jwk-set.ts';
 import { fixedKeys, keysFrom } from './jwk-source.ts';
-import { createTokenCheck, type Issuer, type TokenClaims } from './jwt-check.ts';
+import type { Issuer, TokenClaims } from './jwt-check.ts';
 import { isLocalHost } from './local-address.ts';
 import { definePolicy, type PolicyScope } from './policy.ts';
+
+/** jose is many files, which whoever has no `jwtAuth` shall not wait for. */
+export const jwtCheck = onDemand(() => import('./jwt-check.ts'));
 
 const jwksField = z
   .union(
@@ -110,7 +114,7 @@ export const jwtAuth = definePolicy<JwtAuthOptions>({
     const location = options.location ?? bearerHeader;
     const read = credentialReaderOf(location);
     const header = location.kind === 'header' ? location.name : undefined;
-    const check = createTokenCheck(
+    const check = jwtCheck().createTokenCheck(
       (options.providers ?? [options]).map((provider) => issuerOf(provider, scope)),
       scope.clock,
     );

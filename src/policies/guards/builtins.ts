@@ -3,8 +3,8 @@
  * are named for: any nine digits are an SSN, and card numbers are not checked by their last digit. Where several patterns of
  * one recogniser overlap, they are masked as one.
  */
-import { RE2JS } from 're2js';
-import { findPhoneNumbers, phoneProgramPattern } from './phone.ts';
+import { onDemand } from '../../fields/on-demand.ts';
+import { re2 } from '../../fields/rust-regex.ts';
 import { Program } from './program.ts';
 import type { GuardRule, Range } from './rule.ts';
 
@@ -17,7 +17,12 @@ interface Builtin {
   readonly patterns?: readonly string[];
   readonly program?: string;
   readonly find?: GuardRule['find'];
+  /** What has to be loaded. Throws NotLoaded. */
+  readonly more?: () => Pick<Builtin, 'program' | 'find'>;
 }
+
+/** The library of phone numbers: as much code as all guards together. */
+export const phone = onDemand(() => import('./phone.ts'));
 
 const cardEnd = '[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{3,5}\\b';
 
@@ -39,7 +44,10 @@ const builtins: Readonly<Record<BuiltinName, Builtin>> = {
       '\\b1[0-9]{3}[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{4,5}\\b',
     ],
   },
-  phoneNumber: { mask: '<PHONE_NUMBER>', program: phoneProgramPattern, find: findPhoneNumbers },
+  phoneNumber: {
+    mask: '<PHONE_NUMBER>',
+    more: () => ({ program: phone().phoneProgramPattern, find: phone().findPhoneNumbers }),
+  },
   email: {
     mask: '<EMAIL_ADDRESS>',
     program: '[a-zA-Z0-9_.+\\-]+@[a-zA-Z0-9\\-]+\\.[a-zA-Z0-9\\-.]+',
@@ -50,11 +58,12 @@ const builtins: Readonly<Record<BuiltinName, Builtin>> = {
 
 const made = new Map<BuiltinName, GuardRule>();
 
-/** Made at first use: most configurations have none. */
+/** Made at first use: most configurations have none. Throws NotLoaded (fields/on-demand.ts). */
 export function builtinRule(name: BuiltinName): GuardRule {
   let rule = made.get(name);
   if (rule === undefined) {
-    rule = ruleOf(name, builtins[name]);
+    const builtin = builtins[name];
+    rule = ruleOf(name, { ...builtin, ...builtin.more?.() });
     made.set(name, rule);
   }
   return rule;
@@ -65,7 +74,7 @@ function ruleOf(name: BuiltinName, { mask, patterns = [], program, find }: Built
   return {
     name,
     mask,
-    program: new Program(RE2JS.compile(program ?? patterns.map((pattern) => `(?:${pattern})`).join('|'))),
+    program: new Program(re2().RE2JS.compile(program ?? patterns.map((pattern) => `(?:${pattern})`).join('|'))),
     find: find ?? ((text, from) => merged(expressions.flatMap((expression) => allOf(expression, text, from)))),
   };
 }

@@ -46,7 +46,7 @@ function opened(more: Partial<Opened> = {}): Opened {
       reloads: 0,
       refusals: 0,
     },
-    prepareReload: () => ({ ok: false, problems: [] }),
+    prepareReload: () => Promise.resolve({ ok: false, problems: [] }),
     refuseReload: () => undefined,
     gateway: { fetch: () => new Response('gateway'), inFlight: 0, drain: () => undefined, onIdle: () => undefined },
     herd: {

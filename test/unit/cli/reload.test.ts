@@ -141,7 +141,7 @@ describe('createReload', () => {
     const all = world.reload.now();
     world.change();
     world.change();
-    await Promise.resolve();
+    while (waiting < 1) await new Promise<void>((resolve) => setImmediate(resolve));
     expect(waiting).toBe(1);
     open();
     while (waiting < 2) await new Promise<void>((resolve) => setImmediate(resolve));

@@ -72,8 +72,8 @@ async function opening(text: string) {
     ...world,
     opened,
     ask: async () => opened.gateway.fetch(new Request('http://localhost:3000/', { headers: { host: 'localhost:3000' } }), peer),
-    take(next: string) {
-      const prepared = opened.prepareReload(settings(next));
+    async take(next: string) {
+      const prepared = await opened.prepareReload(settings(next));
       if (!prepared.ok) throw new Error(prepared.problems.join('\n'));
       prepared.next.swap();
       return prepared.next;
@@ -90,7 +90,7 @@ describe('a plan that is replaced', () => {
     const { asked, ask, take, clock } = await opening(yaml('one'));
     const begun = ask();
     await clock.settle();
-    take(yaml('two'));
+    await take(yaml('two'));
     const late = ask();
     await clock.settle();
     for (const { answer } of asked) answer();
@@ -101,7 +101,7 @@ describe('a plan that is replaced', () => {
     const { asked, ask, take, opened, clock } = await opening(yaml('one'));
     const begun = ask();
     await clock.settle();
-    take(yaml('two'));
+    await take(yaml('two'));
     const late = ask();
     await clock.settle();
     expect(opened.gateway.inFlight).toBe(2);
@@ -122,7 +122,7 @@ describe('a plan that is replaced', () => {
   it('does not open a door that is being closed', async () => {
     const { opened, take, ask } = await opening(yaml('one'));
     opened.gateway.drain();
-    take(yaml('two'));
+    await take(yaml('two'));
     expect((await ask()).status).toBe(503);
   });
 
@@ -137,7 +137,7 @@ describe('a plan that is replaced', () => {
       return (await answer).status;
     };
     expect(await statusOf()).toBe(200);
-    take(named('two'));
+    await take(named('two'));
     expect([await statusOf(), await statusOf()]).toEqual([200, 429]);
   });
 });
@@ -145,7 +145,7 @@ describe('a plan that is replaced', () => {
 describe('prepareReload', () => {
   it('changes nothing until the swap, and says what would change', async () => {
     const { opened } = await opening(yaml('one'));
-    const prepared = opened.prepareReload(
+    const prepared = await opened.prepareReload(
       settings(`${yaml('one')}- port: 4000\n  listeners:\n  - routes: [{ name: chat, backends: [{ ai: ${box('den')} }] }]\n`),
     );
     if (!prepared.ok) throw new Error(prepared.problems.join());
@@ -158,7 +158,7 @@ describe('prepareReload', () => {
     expect([opened.ports, opened.sync.reloads]).toEqual([[3000], 0]);
     prepared.next.swap();
     expect([opened.ports, opened.sync.reloads]).toEqual([[3000, 4000], 1]);
-    const back = opened.prepareReload(settings(yaml('one')));
+    const back = await opened.prepareReload(settings(yaml('one')));
     expect(back.ok && back.next.changes).toEqual([
       'ports -4000',
       'listeners -bind/4000/listener0',
@@ -170,19 +170,19 @@ describe('prepareReload', () => {
   it('keeps what runs when the configuration is wrong, and remembers why', async () => {
     const { opened, clock, take } = await opening(yaml('one'));
     const many = Array.from({ length: 7 }, (_, index) => `bindz${index}: 1\n`).join('');
-    const refused = opened.prepareReload(settings(many));
+    const refused = await opened.prepareReload(settings(many));
     expect(refused.ok).toBe(false);
     expect(problemsOf(opened)).toEqual({ isIn: false, count: 7, shown: 5, first: 'x.yaml:1:1 bindz0: ', at: clock.wallTime() });
     opened.refuseReload(['port 4000 is in use']);
     expect(problemsOf(opened)).toMatchObject({ count: 1, first: 'port 4000 is in use' });
-    take(yaml('two'));
+    await take(yaml('two'));
     expect(problemsOf(opened)).toMatchObject({ isIn: true, count: 0, shown: 0 });
   });
 
   it('refuses what the runtime cannot do, with its place', async () => {
     const { opened, platform } = await opening(yaml('one'));
     Object.assign(platform, { refuses: () => 'cannot' });
-    const refused = opened.prepareReload(settings(yaml('two')));
+    const refused = await opened.prepareReload(settings(yaml('two')));
     expect(refused.ok ? [] : refused.problems.map((problem) => problem.split('\n', 1)[0])).toEqual([
       'x.yaml:8:18 binds[0].listeners[0].routes[0].backends[0]: cannot',
     ]);
