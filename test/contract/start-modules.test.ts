@@ -33,7 +33,7 @@ function loadedFrom(entry: string): { files: Set<string>; packages: Set<string> 
   return { files, packages };
 }
 
-describe.each(['entry/node.ts', 'entry/bun-serve.ts', 'entry/deno.ts', 'entry/workers.ts'])('a start by %s', (entry) => {
+describe.each(['entry/node-serve.ts', 'entry/bun-serve.ts', 'entry/deno.ts', 'entry/workers.ts'])('a start by %s', (entry) => {
   const { files, packages } = loadedFrom(entry);
 
   it('is followed through the house', () => {
