@@ -1,7 +1,6 @@
 /** Compressed request bodies: gzip and zstd are understood, within the body limit, so that a small body cannot become a huge one. */
 import { GatewayError } from '../errors.ts';
 import { joinBytes } from '../json/splice.ts';
-import { inflateZstd, ZstdError } from './zstd.ts';
 
 const understood = 'gzip, zstd and identity';
 
@@ -22,7 +21,7 @@ export async function inflate(
     case 'x-gzip':
       return await inflateGzip(bytes, maxBytes);
     case 'zstd':
-      return inflateZstdBody(bytes, maxBytes);
+      return await inflateZstdBody(bytes, maxBytes);
     default:
       throw new GatewayError(
         'unsupported_encoding',
@@ -72,7 +71,9 @@ async function nextPart(
   }
 }
 
-function inflateZstdBody(bytes: Uint8Array, maxBytes: number): Uint8Array {
+/** Few clients send it, so it is loaded when the first one does. */
+async function inflateZstdBody(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  const { inflateZstd, ZstdError } = await import('./zstd.ts');
   try {
     return inflateZstd(bytes, maxBytes);
   } catch (thrown) {
