@@ -13,9 +13,10 @@ import {
 } from '../exchange.ts';
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
+import type { TargetHealth } from './health.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
-import type { Candidate, Target } from './target.ts';
+import type { Candidate } from './target.ts';
 
 export interface AttemptTools extends SendTools {
   readonly instanceId: string;
@@ -134,35 +135,24 @@ export async function tryOne(
   if (attempt.rewrites !== undefined || exchange.answerIsRead) delete attempt.outgoing.headers['accept-encoding'];
   const body = bodyFor(attempt, call, model, bytes);
   const { health } = target;
-  const sent =
-    health === undefined ? send(attempt, body, model, record, tools) : sendNoting(health, attempt, body, model, record, tools);
-  const answered = await sent;
-  if (!isBox || answered.response.status < 400) return { kind: 'answered', candidate, attempt, answered };
+  health?.begin();
+  let answered: Answered;
+  try {
+    answered = await send(attempt, body, model, record, tools);
+  } catch (thrown) {
+    if (health !== undefined) learnFailure(health, exchange, thrown);
+    throw thrown;
+  }
+  const { status, headers } = answered.response;
+  health?.answered(exchange, { status, headers }, record.startedMs);
+  if (!isBox || status < 400) return { kind: 'answered', candidate, attempt, answered };
   return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
 }
 
-/** Sends, and lets the target's health learn from what comes of it. */
-async function sendNoting(
-  health: NonNullable<Target['health']>,
-  attempt: Attempt,
-  body: Parameters<typeof send>[1],
-  model: string | undefined,
-  record: AttemptRecord,
-  tools: AttemptTools,
-): Promise<Answered> {
-  const { exchange } = attempt;
-  health.begin();
-  try {
-    const answered = await send(attempt, body, model, record, tools);
-    const { status, headers } = answered.response;
-    health.answered(exchange, { status, headers }, record.startedMs);
-    return answered;
-  } catch (thrown) {
-    // Neither a client that leaves nor a limit of the request itself says anything of the upstream.
-    if (thrown instanceof ClientGone || gatewayErrorOf(thrown).code === 'request_timeout') health.leave();
-    else health.failed(exchange);
-    throw thrown;
-  }
+/** Neither a client that leaves nor a limit of the request itself says anything of the upstream. */
+function learnFailure(health: TargetHealth, exchange: Exchange, thrown: unknown): void {
+  if (thrown instanceof ClientGone || gatewayErrorOf(thrown).code === 'request_timeout') health.leave();
+  else health.failed(exchange);
 }
 
 /** Stops at the first edit that answers by itself. A promise only where an edit gives one. */

@@ -27,6 +27,7 @@ const neverToBoxes = new Set([
 ]);
 
 const neverToBoxesPrefixes = ['sec-', 'x-forwarded-', 'cf-', 'x-corral-', 'x-openwebui-'];
+const prefixInitials = new Set(neverToBoxesPrefixes.map((prefix) => prefix.charCodeAt(0)));
 
 /** Marks requests with the Corrals they have passed: how a box that is really Corral itself is recognised. */
 export const viaHeader = 'x-corral-via';
@@ -68,7 +69,7 @@ function changedAuthorityOf({ headers, request }: Exchange): string | undefined 
 }
 
 function isPrefixed(name: string): boolean {
-  return neverToBoxesPrefixes.some((prefix) => name.startsWith(prefix));
+  return prefixInitials.has(name.charCodeAt(0)) && neverToBoxesPrefixes.some((prefix) => name.startsWith(prefix));
 }
 
 function viaOf(received: string | null, instanceId: string): string {

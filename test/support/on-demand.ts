@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 
-const others = /test\/unit\/(?:backends|fleet|http|json|protocols|routes|scripts|state|streams|support)\//;
+const others = /test\/unit\/(?:backends|fleet|http|json|protocols|scripts|state|streams|support)\//;
 
 if (!others.test(expect.getState().testPath ?? '')) {
   const [{ cel }, { re2 }, { phone }, { jwtCheck }] = await Promise.all([
