@@ -35,22 +35,46 @@ export function compileVirtualModel(
   }
 }
 
-/** The choice is made once for a request; what is chosen is asked for as if the client had named it. */
+/**
+ * The choice is made once for a request; what is chosen is asked for as if the client had named it. Those that are evicted are
+ * drawn only when all are (agentgateway types/loadbalancer.rs).
+ */
 function weighted(
   { targets }: Extract<VirtualRouting, { kind: 'weighted' }>,
   rows: readonly ModelRow[],
   warn: (message: string) => void,
 ): Chooser {
-  const total = targets.reduce((sum, { weight }) => sum + weight, 0);
-  if (total === 0) warn('every weight is 0: nothing is ever served');
+  const choices = targets.filter(({ weight }) => weight > 0);
+  if (choices.length === 0) warn('every weight is 0: nothing is ever served');
+  const taking = rows.filter(({ pattern }) => choices.some(({ model }) => pattern.matches(model)));
   return (exchange, random) => {
-    let rest = random() * total;
-    for (const { model, weight } of targets) {
+    const nowMs = exchange.clock.now();
+    // Nearly always nothing is evicted, and no rule of a row is asked twice.
+    const able = taking.some((row) => isEvicted(row, nowMs))
+      ? choices.filter(({ model }) => mayServe(rows, model, exchange, nowMs))
+      : choices;
+    const drawn = able.length === 0 ? choices : able;
+    let rest = random() * drawn.reduce((sum, { weight }) => sum + weight, 0);
+    for (const { model, weight } of drawn) {
       rest -= weight;
-      if (weight > 0 && rest < 0) return targetsNamed(rows, model, exchange);
+      if (rest < 0) return targetsNamed(rows, model, exchange);
     }
     return [];
   };
+}
+
+/** A model that this client may not use is no less likely for that: it is told so as ever. */
+function mayServe(rows: readonly ModelRow[], model: string, exchange: Exchange, nowMs: number): boolean {
+  try {
+    const found = rowsFor(rows, model, exchange);
+    return found.length === 0 || found.some((row) => !isEvicted(row, nowMs));
+  } catch {
+    return true;
+  }
+}
+
+function isEvicted({ target }: ModelRow, nowMs: number): boolean {
+  return target.health?.isEvicted(nowMs) === true;
 }
 
 function conditional(

@@ -61,6 +61,35 @@ describe('failover virtual models', () => {
   });
 });
 
+describe('weighted virtual models', () => {
+  const health = ', health: { eviction: { duration: 10s } }';
+  const yaml = llm(
+    vendor('a', 'a', health) + vendor('b', 'b', health) + vendor('c', 'c', health),
+    `  virtualModels:
+    - { name: mix, routing: { weighted: { targets: [{ model: a, weight: 6 }, { model: b, weight: 3 }, { model: c, weight: 1 }] } } }`,
+  );
+
+  test('who is evicted is not drawn: the others share its part by their weights', async () => {
+    let draw = 0;
+    const stage = stageOf(yaml, { a: json({}, 503), b: completion, c: completion }, { random: () => draw });
+    await stage.read('/v1/chat/completions', chat('mix'));
+    // Of 10 these would be a, a, b and c; of the 4 that are left they are b, b, b and c.
+    for (draw of [0, 0.59, 0.74, 0.75]) await stage.read('/v1/chat/completions', chat('mix'));
+    expect(asked(stage)).toEqual(['a', 'b', 'b', 'b', 'c']);
+    await stage.clock.advance(10_000);
+    draw = 0;
+    await stage.read('/v1/chat/completions', chat('mix'));
+    expect(asked(stage).at(-1)).toBe('a');
+  });
+
+  test('when all are evicted, all are drawn as ever', async () => {
+    let draw = 0;
+    const stage = stageOf(yaml, { a: json({}, 503), b: json({}, 503), c: json({}, 503) }, { random: () => draw });
+    for (draw of [0, 0, 0, 0, 0.59, 0.6, 0.95]) await stage.read('/v1/chat/completions', chat('mix'));
+    expect(asked(stage)).toEqual(['a', 'b', 'c', 'a', 'a', 'b', 'c']);
+  });
+});
+
 describe('conditional virtual models', () => {
   const stage = stageOf(
     llm(
