@@ -151,8 +151,9 @@ export async function tryOne(
 
 /** Neither a client that leaves nor a limit of the request itself says anything of the upstream. */
 function learnFailure(health: TargetHealth, exchange: Exchange, thrown: unknown): void {
-  if (thrown instanceof ClientGone || gatewayErrorOf(thrown).code === 'request_timeout') health.leave();
-  else health.failed(exchange);
+  const error = gatewayErrorOf(thrown);
+  if (thrown instanceof ClientGone || error.code === 'request_timeout') health.leave();
+  else health.failed(exchange, error);
 }
 
 /** Stops at the first edit that answers by itself. A promise only where an edit gives one. */

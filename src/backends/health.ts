@@ -2,6 +2,7 @@
  * How an upstream has fared lately, and whether it is left alone for that (agentgateway http/health.rs). The numbers outlive a
  * plan: they are kept in the state, and a new plan's rules go on with them.
  */
+import { GatewayError } from '../errors.ts';
 import type { AnswerSeen, Exchange, HealthRule } from '../exchange.ts';
 import { retryAfterMsOf } from './retry-after.ts';
 
@@ -30,10 +31,18 @@ export interface TargetHealth {
   /** A try leaves for it; exactly one of the others follows. */
   begin(): void;
   answered(exchange: Exchange, answer: AnswerSeen, startedMs: number): void;
-  failed(exchange: Exchange): void;
+  failed(exchange: Exchange, error: GatewayError): void;
   /** The try came to nothing for a reason that is not the upstream's: the client left, or its time was up. */
   leave(): void;
   report(nowMs: number): HealthReport;
+}
+
+/** Told once for each change: of those that share a state, by whichever notices it. */
+export interface HealthListener {
+  /** `cause`: the answer or the failure that was one too many. `failures`: in a row. */
+  evicted(forMs: number, failures: number, cause: AnswerSeen | GatewayError): void;
+  /** Its time is over. Noticed when it is next looked at, so not before a request could go there. */
+  returned(): void;
 }
 
 /** For people and metrics. */
@@ -64,17 +73,18 @@ export function createHealthState(): HealthState {
   };
 }
 
-export function createTargetHealth(state: HealthState, rule: HealthRule): TargetHealth {
+export function createTargetHealth(state: HealthState, rule: HealthRule, listener?: HealthListener): TargetHealth {
   const isEvicted = (nowMs: number): boolean => {
     if (state.evictedUntilMs === undefined) return false;
     if (nowMs < state.evictedUntilMs) return true;
     state.evictedUntilMs = undefined;
     state.health = state.restoreHealth ?? state.health;
+    listener?.returned();
     return false;
   };
-  const worsen = (exchange: Exchange, answer: AnswerSeen | undefined): void => {
+  const worsen = (exchange: Exchange, cause: AnswerSeen | GatewayError): void => {
     const nowMs = exchange.clock.now();
-    const evictionMs = isEvicted(nowMs) ? undefined : evictionMsOf(state, rule, exchange, answer);
+    const evictionMs = isEvicted(nowMs) ? undefined : evictionMsOf(state, rule, exchange, cause);
     state.health *= 1 - newestShare;
     state.failures += 1;
     // Tries that were under way when it was evicted, and those made because all are, do not evict it once more.
@@ -82,6 +92,7 @@ export function createTargetHealth(state: HealthState, rule: HealthRule): Target
     state.evictedUntilMs = nowMs + evictionMs;
     state.restoreHealth = rule.eviction?.restoreHealth;
     state.ejections += 1;
+    listener?.evicted(evictionMs, state.failures, cause);
   };
   const leave = () => {
     state.waiting = Math.max(0, state.waiting - 1);
@@ -98,15 +109,16 @@ export function createTargetHealth(state: HealthState, rule: HealthRule): Target
     answered(exchange, answer, startedMs) {
       leave();
       if (rule.isUnhealthy(exchange, answer)) return worsen(exchange, answer);
+      isEvicted(exchange.clock.now());
       const seconds = (exchange.clock.now() - startedMs) / 1_000;
       state.latencySeconds = state.latencySeconds === 0 ? seconds : averaged(state.latencySeconds, seconds);
       state.health = averaged(state.health, 1);
       state.failures = 0;
       state.ejections = 0;
     },
-    failed(exchange) {
+    failed(exchange, error) {
       leave();
-      worsen(exchange, undefined);
+      worsen(exchange, error);
     },
     leave,
     report(nowMs) {
@@ -131,7 +143,7 @@ function evictionMsOf(
   state: HealthState,
   { eviction }: HealthRule,
   exchange: Exchange,
-  answer: AnswerSeen | undefined,
+  cause: AnswerSeen | GatewayError,
 ): number | undefined {
   if (eviction === undefined) return undefined;
   const { durationMs, consecutiveFailures, healthThreshold, hasDefault } = eviction;
@@ -139,6 +151,7 @@ function evictionMsOf(
   const isBelow = healthThreshold !== undefined && state.health < healthThreshold;
   const areEnough = consecutiveFailures !== undefined && consecutiveFailures > 0 && state.failures + 1 >= consecutiveFailures;
   if (hasCondition && !isBelow && !areEnough) return undefined;
+  const answer = cause instanceof GatewayError ? undefined : cause;
   const asked = answer?.status === 429 ? retryAfterMsOf(answer.headers, exchange.clock.wallTime()) : undefined;
   const backoffMs = exchange.retry?.backoffMs || undefined;
   const baseMs = durationMs ?? asked ?? backoffMs ?? (hasDefault ? defaultEvictionMs : undefined);

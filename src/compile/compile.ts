@@ -25,7 +25,7 @@ import { compileTelemetry } from './telemetry.ts';
 import { createUpstreams } from './upstreams.ts';
 
 export interface CompileScope {
-  readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'refusesServer' | 'clock'>;
+  readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'refusesServer' | 'clock' | 'report'>;
   /** CORRAL_API_KEY: a strict key on every listener. */
   readonly apiKey: string | undefined;
   /** CORRAL_ADMIN_TOKEN: counts as a key with the admin scope. */
@@ -62,6 +62,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       moderation: moderationOf(config),
       serverOf: createServers(config, scope.platform.refuses),
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
+      report: (level, message) => scope.platform.report(level, message),
     },
     attached,
     openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),

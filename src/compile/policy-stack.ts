@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts';
 import type { AnswerEdit, AttemptEdit, GatewayEnv } from '../exchange.ts';
 import type { ServerRef } from '../fields/server-ref.ts';
 import type { SideServer } from '../http/side-calls.ts';
+import type { Platform } from '../platform.ts';
 import { type AiOptions, ai } from '../policies/ai.ts';
 import { policies, policyNamed } from '../policies/index.ts';
 import type { Place, PolicyDefinition, PolicyScope } from '../policies/policy.ts';
@@ -25,6 +26,8 @@ export interface PolicyLayer {
 export interface PolicySurroundings extends Omit<PolicyScope, 'yamlPath' | 'stateKey' | 'serverOf' | 'warn'> {
   serverOf(ref: ServerRef, yamlPath: string): SideServer;
   warn(yamlPath: string, message: string): void;
+  /** For what is found out later, while requests are answered. */
+  readonly report: Platform['report'];
 }
 
 /** A policy's options at the place whose layer they are, what outer places say included. */

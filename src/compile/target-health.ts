@@ -1,5 +1,6 @@
 /** The health of targets, kept over reloads. */
-import { createHealthState, createTargetHealth, type TargetHealth } from '../backends/health.ts';
+import { createHealthState, createTargetHealth, type HealthListener, type TargetHealth } from '../backends/health.ts';
+import { GatewayError } from '../errors.ts';
 import type { Upstream } from '../exchange.ts';
 import { type HealthOptions, healthRuleOf } from '../policies/health.ts';
 import { innermost, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
@@ -9,7 +10,7 @@ export interface HealthScope {
   /** Outermost first. */
   readonly layers: readonly PolicyLayer[];
   readonly upstreams: Pick<Upstreams, 'headersFor'>;
-  readonly surroundings: Pick<PolicySurroundings, 'state'>;
+  readonly surroundings: Pick<PolicySurroundings, 'state' | 'report'>;
 }
 
 /**
@@ -20,7 +21,7 @@ export interface HealthScope {
 export function targetHealthOf(
   upstream: Upstream,
   model: string | undefined,
-  { layers, upstreams, surroundings: { state } }: HealthScope,
+  { layers, upstreams, surroundings: { state, report } }: HealthScope,
   isAlways: boolean,
 ): TargetHealth | undefined {
   const options = innermost<HealthOptions>(layers, 'health');
@@ -29,5 +30,21 @@ export function targetHealthOf(
   // Not by name: one that has none in the YAML is numbered, and may have another number after a reload.
   const { host = '' } = upstreams.headersFor(upstream);
   const place = ['health', upstream.kind, upstream.baseUrl, host, model ?? '', key].join('\n');
-  return createTargetHealth(state.kept(place, createHealthState), rule);
+  return createTargetHealth(state.kept(place, createHealthState), rule, tellingOf(upstream, model, report));
 }
+
+/** One line for each change of state. */
+function tellingOf({ name }: Upstream, model: string | undefined, report: PolicySurroundings['report']): HealthListener {
+  const who = model === undefined ? name : `${name} (${model})`;
+  return {
+    evicted(forMs, failures, cause) {
+      const why = cause instanceof GatewayError ? cause.message : `it answered ${cause.status}`;
+      const times = failures === 1 ? '' : `, unhealthy ${failures} times in a row`;
+      report('warn', `health: ${who} is evicted for ${Math.round(forMs) / 1_000} s: ${why.slice(0, maxWhy)}${times}`);
+    },
+    returned: () => report('info', `health: ${who} is back: its eviction is over`),
+  };
+}
+
+/** Longer than any message of ours. */
+const maxWhy = 300;

@@ -58,6 +58,12 @@ describe('failover virtual models', () => {
     await stage.clock.advance(10_000);
     await stage.read('/v1/chat/completions', chat('safe'));
     expect(asked(stage).slice(4)).toEqual(['a', 'b']);
+    // One line for each change, and no other.
+    expect(stage.reports).toEqual([
+      'warn health: a (a) is evicted for 10 s: it answered 503',
+      'info health: a (a) is back: its eviction is over',
+      'warn health: a (a) is evicted for 20 s: it answered 503, unhealthy 2 times in a row',
+    ]);
   });
 });
 

@@ -129,10 +129,11 @@ export function compileLoaded(
     allowAnonymous = false,
     allowedHosts = [],
     state = createMemoryState(),
+    report = () => undefined,
   }: PlanOptions = {},
 ): CompiledPlan {
   return compilePlan(config, {
-    platform: { runtime, refuses, clock },
+    platform: { runtime, refuses, clock, report },
     apiKey,
     adminToken,
     allowAnonymous,
@@ -151,6 +152,7 @@ export interface PlanOptions extends Pick<StageOptions, 'env' | 'random' | 'allo
   readonly refuses?: Platform['refuses'];
   readonly clock?: FakeClock;
   readonly send?: Platform['send'] | undefined;
+  readonly report?: Platform['report'];
   /** That of a plan before this one, where it is a reload. */
   readonly state?: State;
 }
@@ -160,7 +162,8 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
   const clock = createFakeClock(options.wallTimeMs === undefined ? {} : { wallTimeMs: options.wallTimeMs });
   const world = createWorld(clock, options);
   const sideCalls = createSideCalls({ clock, send: (request) => world.platform.send(request) });
-  const plan = planOf(yaml, { ...options, clock, send: (request) => world.platform.send(request) });
+  const { report } = world.platform;
+  const plan = planOf(yaml, { ...options, clock, report, send: (request) => world.platform.send(request) });
   const herd = new FakeHerd(plan.upstreams);
   const budget = createBodyBudget(bufferedBytes);
   const told: Told[] = [];

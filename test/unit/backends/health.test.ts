@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createHealthState, createTargetHealth, type HealthState, type TargetHealth } from '../../../src/backends/health.ts';
+import { GatewayError } from '../../../src/errors.ts';
 import type { EvictionRule, Exchange } from '../../../src/exchange.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { fakeExchange } from '../policies/fake-exchange.ts';
@@ -9,6 +10,8 @@ interface Patient {
   readonly exchange: Exchange;
   readonly state: HealthState;
   readonly health: TargetHealth;
+  /** Changes, as its listener was told of them. */
+  readonly told: readonly string[];
   /** One try that is answered so, after so long. */
   answer(status: number, headers?: Record<string, string>, tookMs?: number): Promise<void>;
   fail(): void;
@@ -31,15 +34,24 @@ function patient(eviction: Partial<EvictionRule> | null = {}, given: { state?: H
   const exchange = { ...fakeExchange(), clock };
   if (given.backoffMs !== undefined) exchange.retry = { attempts: 2, statuses: new Set(), backoffMs: given.backoffMs };
   const state = given.state ?? createHealthState();
-  const health = createTargetHealth(state, {
-    isUnhealthy: (_, { status }) => status >= 429,
-    eviction: eviction === null ? undefined : { ...usual, ...eviction },
-  });
+  const told: string[] = [];
+  const health = createTargetHealth(
+    state,
+    {
+      isUnhealthy: (_, { status }) => status >= 429,
+      eviction: eviction === null ? undefined : { ...usual, ...eviction },
+    },
+    {
+      evicted: (forMs, failures, cause) => told.push(`${forMs} ${failures} ${'code' in cause ? cause.code : cause.status}`),
+      returned: () => told.push('back'),
+    },
+  );
   return {
     clock,
     exchange,
     state,
     health,
+    told,
     async answer(status, headers = {}, tookMs = 0) {
       const startedMs = clock.now();
       health.begin();
@@ -48,7 +60,7 @@ function patient(eviction: Partial<EvictionRule> | null = {}, given: { state?: H
     },
     fail() {
       health.begin();
-      health.failed(exchange);
+      health.failed(exchange, new GatewayError('upstream_refused', 'nobody there'));
     },
     get isEvicted() {
       return health.isEvicted(clock.now());
@@ -242,4 +254,31 @@ test('a new rule goes on with what is known: a reload forgets nothing', () => {
   before.fail();
   const after = createTargetHealth(before.state, { isUnhealthy: () => false, eviction: { ...usual, durationMs: 1 } });
   expect(after.report(before.clock.now())).toMatchObject({ isEvicted: true, evictedForMs: 10_000, consecutiveFailures: 1 });
+});
+
+describe('changes are told', () => {
+  test('once each, however often it is looked at and whatever else comes meanwhile', async () => {
+    const one = patient({ durationMs: 1_000, consecutiveFailures: 2 });
+    await one.answer(500);
+    expect(one.told).toEqual([]);
+    one.fail();
+    // These were under way.
+    await one.answer(503);
+    one.fail();
+    expect([one.isEvicted, one.isEvicted, one.told]).toEqual([true, true, ['1000 2 upstream_refused']]);
+    await one.clock.advance(1_000);
+    expect([one.isEvicted, one.isEvicted, one.told.slice(1)]).toEqual([false, false, ['back']]);
+    await one.answer(503);
+    expect(one.told.slice(2)).toEqual(['2000 5 503']);
+  });
+
+  test('a good answer after its time tells of the return, where nobody has looked before', async () => {
+    const one = patient({ durationMs: 1_000, restoreHealth: 0.5 });
+    await one.answer(500);
+    await one.clock.advance(1_000);
+    await one.answer(200);
+    expect(one.told).toEqual(['1000 1 500', 'back']);
+    // 0.5 to come back with, and then a good one: 0.5 + 0.5 × 0.3.
+    expect(one.state.health).toBeCloseTo(0.65);
+  });
 });

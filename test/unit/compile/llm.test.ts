@@ -5,6 +5,8 @@ import { createMemoryState } from '../../../src/state/memory.ts';
 import { planOf } from '../answers/stage.ts';
 import { fakeExchange } from '../policies/fake-exchange.ts';
 
+const broken = new GatewayError('upstream_closed', 'broke off');
+
 function llmOf(yaml: string, random: () => number = () => 0, state = createMemoryState()): AiBackend {
   const backend = planOf(yaml, { random, state }).binds[0]?.listeners[0]?.entries[0]?.route.backend;
   if (backend?.kind !== 'ai') throw new Error('no ai backend');
@@ -257,7 +259,7 @@ describe('failover virtual models', () => {
     expect(a?.pool).toBeDefined();
     expect([c?.pool, b?.pool]).toEqual([a?.pool, a?.pool]);
     const exchange = fakeExchange();
-    a?.health?.failed(exchange);
+    a?.health?.failed(exchange, broken);
     const sick = found.map((one) => one.health?.report(0).consecutiveFailures);
     expect(sick).toEqual([1, 0, 0]);
     // The same again for the next request.
@@ -275,7 +277,7 @@ describe('health', () => {
     const yaml = (models: string) => `llm:\n  models:${models}`;
     const sick = ', health: { eviction: { duration: 1h } }';
     const before = llmOf(yaml(at('a', 'one', sick)), undefined, state).targetsFor('a', fakeExchange())[0];
-    before?.health?.failed(fakeExchange());
+    before?.health?.failed(fakeExchange(), broken);
     const after = llmOf(yaml(at('new', 'two', sick) + at('a', 'one', sick)), undefined, state);
     expect(after.targetsFor('a', fakeExchange())[0]?.health?.isEvicted(0)).toBe(true);
     expect(after.targetsFor('new', fakeExchange())[0]?.health?.isEvicted(0)).toBe(false);
@@ -286,7 +288,7 @@ describe('health', () => {
     const yaml = `llm:
   models:${at('*', 'one', ', health: { eviction: { duration: 1h } }')}
   virtualModels: [{ name: v, routing: { failover: { targets: [{ model: a, priority: 0 }, { model: b, priority: 1 }] } } }]`;
-    llmOf(yaml, undefined, state).targetsFor('v', fakeExchange())[0]?.health?.failed(fakeExchange());
+    llmOf(yaml, undefined, state).targetsFor('v', fakeExchange())[0]?.health?.failed(fakeExchange(), broken);
     const after = llmOf(yaml, undefined, state);
     // As a reload does it; twice, because the first one only forgets what was there before.
     state.sweep();
