@@ -9,6 +9,7 @@ import type { Call } from './exchange/call.ts';
 import type { Protocol } from './exchange/protocol.ts';
 import type { AnswerRewrite } from './exchange/rewrite.ts';
 import type { Upstream } from './exchange/upstream.ts';
+import type { Wait, Work } from './exchange/work.ts';
 import { endToEndHeaders } from './http/hop-headers.ts';
 import type { JsonDraft } from './json/object-text.ts';
 import type { Clock, Peer } from './platform.ts';
@@ -27,7 +28,8 @@ export type {
   StreamWhole,
   TextScope,
 } from './exchange/texts.ts';
-export type { Fleet, KnownModel, Upstream } from './exchange/upstream.ts';
+export type { BoxOptions, Fleet, KnownModel, Upstream } from './exchange/upstream.ts';
+export type { Ask, Lease, LeaseSeen, Prediction, Wait, Waiter, Work } from './exchange/work.ts';
 export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 /** Hono's environment in this house: `c.env` is the exchange itself. */
@@ -172,8 +174,15 @@ export interface Exchange {
   /** Set once the body of an inference request is understood. */
   call: Call | undefined;
 
+  /** What the call asks of a box; undefined until placement has looked at it. */
+  work: Work | undefined;
+
   /** Set while upstreams are tried. */
   readonly attempts: AttemptRecord[];
+  /** What is being waited for before an upstream is asked: for heartbeats. */
+  wait: Wait | undefined;
+  /** Told when the client leaves an answer that has headers but no upstream yet; see `onGone`. */
+  departures: (() => void)[] | undefined;
   /** Said to the client in `x-corral-warning` and in the log; short, without secrets. At most 8. */
   readonly warnings: string[];
 
@@ -278,6 +287,16 @@ export function atEnd(exchange: Exchange, ending: (exchange: Exchange, endedMs: 
 export function editHeaders(exchange: Exchange): Headers {
   if (exchange.headers === exchange.request.headers) exchange.headers = endToEndHeaders(exchange.headers);
   return exchange.headers;
+}
+
+/**
+ * Calls `listener` once when the client leaves before an upstream's answer is on its way to it: as the runtime sees it, or, where the
+ * answer's headers have left already, as the stream behind them does.
+ */
+export function onGone(exchange: Exchange, listener: () => void): void {
+  exchange.departures ??= [];
+  exchange.departures.push(listener);
+  exchange.peer.onGone(listener);
 }
 
 /** Adds a header to whatever answer leaves. */

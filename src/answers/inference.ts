@@ -14,6 +14,7 @@ import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
 import { isDemoOpen } from './visible-models.ts';
+import { workOf } from './work.ts';
 
 export async function answerInference(
   exchange: Exchange,
@@ -48,6 +49,7 @@ async function serveCall(
   protocol: Protocol,
   tools: AnswerTools,
 ): Promise<Response> {
+  exchange.work = workOf(exchange, call);
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);

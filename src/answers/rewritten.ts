@@ -5,7 +5,15 @@
  */
 import { type Answered, ClientGone } from '../backends/send.ts';
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
-import type { Attempt, Call, Exchange, Outcome, RewrittenAnswer, StreamRewrite } from '../exchange.ts';
+import {
+  type Attempt,
+  type Call,
+  type Exchange,
+  type Outcome,
+  onGone,
+  type RewrittenAnswer,
+  type StreamRewrite,
+} from '../exchange.ts';
 import type { TapReport } from '../streams/tap.ts';
 import { completionReaderOf, readBehind } from './completion.ts';
 import { plainBytes } from './plain-bytes.ts';
@@ -53,7 +61,7 @@ function relayStream(
   let hasLeft = false;
   if (exchange.answerIsRead) {
     // A policy may read it to its end before the client gets any of it: nobody else would notice that the client has gone.
-    exchange.peer.onGone(() => {
+    onGone(exchange, () => {
       hasLeft = true;
       answered.abort(new ClientGone());
     });
@@ -114,7 +122,7 @@ async function relayWhole(
     report = told;
   });
   let hasLeft = false;
-  exchange.peer.onGone(() => {
+  onGone(exchange, () => {
     hasLeft = true;
     answered.abort(new ClientGone());
   });

@@ -1,7 +1,7 @@
 /** What is watched of an answer on its way to the client: whether its upstream still lives, and what the bytes tell. */
 import type { Answered } from '../backends/send.ts';
 import { GatewayError } from '../errors.ts';
-import type { Call, Exchange, Outcome, Protocol, Upstream } from '../exchange.ts';
+import type { Call, Exchange, Lease, Outcome, Protocol, Upstream } from '../exchange.ts';
 import { contentLengthOf } from '../http/hop-headers.ts';
 import type { Tap } from '../platform.ts';
 import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
@@ -15,6 +15,7 @@ const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
 
 /** Eyes on one answer that is under way. */
 export interface Watch {
+  readonly lease: Lease | undefined;
   touch(): void;
   stop(): void;
   /** Why Corral itself gave the answer up; undefined when it did not. */
@@ -23,7 +24,8 @@ export interface Watch {
 
 /** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
 export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): Watch {
-  fleet.enter(upstream);
+  const { lease } = answered;
+  if (lease === undefined) fleet.enter(upstream);
   let death: string | undefined;
   const silence = idle.watch({
     isStillAlive: () => fleet.checkAlive(upstream),
@@ -33,13 +35,16 @@ export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idl
     },
   });
   return {
+    lease,
     touch: silence.touch,
     get death() {
       return death;
     },
     stop() {
       silence.stop();
-      fleet.leave(upstream);
+      // A lease is ended by what the tap has learnt (`tapFor`), or here where it learnt nothing.
+      if (lease === undefined) fleet.leave(upstream);
+      else lease.end();
     },
   };
 }
@@ -58,10 +63,15 @@ export function tapFor(
   protocol: Protocol | undefined,
   headers: Headers,
   watched: Watch,
-  onEnd: (report: TapReport) => void,
+  onReport: (report: TapReport) => void,
 ): Tap {
+  const onEnd = (report: TapReport) => {
+    watched.lease?.end({ how: report.how, promptTokens: report.usage?.inputTokens, outputTokens: report.usage?.outputTokens });
+    onReport(report);
+  };
   const onFirstByte = () => {
     exchange.firstByteMs = exchange.clock.now();
+    watched.lease?.began();
   };
   const onBytes = () => watched.touch();
   if (protocol?.stream !== undefined && isEventStream(protocol, headers)) {

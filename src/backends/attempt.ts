@@ -8,15 +8,18 @@ import {
   type Call,
   type Exchange,
   type Fleet,
+  type Lease,
+  onGone,
   type Translation,
   type Upstream,
+  type Waiter,
 } from '../exchange.ts';
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
-import type { Candidate } from './target.ts';
+import type { Candidate, Target } from './target.ts';
 
 export interface AttemptTools extends SendTools {
   readonly instanceId: string;
@@ -121,6 +124,8 @@ export async function tryOne(
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isBox);
 
+  const admitted = isBox ? admit(exchange, target, model, tools) : undefined;
+  const lease = admitted instanceof Promise ? await admitted : admitted;
   const record: AttemptRecord = {
     upstream,
     isOllama: isBox,
@@ -138,15 +143,51 @@ export async function tryOne(
   health?.begin();
   let answered: Answered;
   try {
-    answered = await send(attempt, body, model, record, tools);
+    answered = await send(attempt, body, model, record, tools, lease);
   } catch (thrown) {
+    lease?.end({ how: thrown instanceof ClientGone ? 'abandoned' : 'failed' });
     if (health !== undefined) learnFailure(health, exchange, thrown);
     throw thrown;
   }
   const { status, headers } = answered.response;
   health?.answered(exchange, { status, headers }, record.startedMs);
   if (!isBox || status < 400) return { kind: 'answered', candidate, attempt, answered };
-  return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
+  try {
+    return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
+  } finally {
+    lease?.end({ how: 'failed' });
+  }
+}
+
+/** A slot of the box, and the model in its memory. Only for what was understood: nothing is known of other requests. */
+function admit(
+  exchange: Exchange,
+  { upstream }: Target,
+  model: string | undefined,
+  tools: AttemptTools,
+): Lease | Promise<Lease> | undefined {
+  const { work } = exchange;
+  if (work === undefined || model === undefined) return undefined;
+  const lease = tools.fleet.admit(upstream, { model, numCtx: undefined, work }, waiterOf(exchange));
+  return lease instanceof Promise ? lease.then((granted) => settleWait(exchange, granted)) : lease;
+}
+
+function waiterOf(exchange: Exchange): Waiter {
+  return {
+    deadlineMs: exchange.deadlineMs,
+    onGone: (listener) => onGone(exchange, listener),
+    waitUntil: (waited) => exchange.peer.waitUntil(waited),
+    onWait(wait) {
+      exchange.wait = wait;
+    },
+  };
+}
+
+/** A load has a limit of its own: the request's is moved by what it took. */
+function settleWait(exchange: Exchange, lease: Lease): Lease {
+  exchange.wait = undefined;
+  if (exchange.deadlineMs !== undefined) exchange.deadlineMs += lease.loadMs;
+  return lease;
 }
 
 /** Neither a client that leaves nor a limit of the request itself says anything of the upstream. */

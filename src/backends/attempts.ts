@@ -4,7 +4,7 @@
  * POST is not idempotent), or where the configuration asks for it: failover groups, failover virtual models, a `retry` policy.
  */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, onGone } from '../exchange.ts';
 import { type AttemptsResult, type AttemptTools, type Payload, tryOne } from './attempt.ts';
 import { createRow, type Verdict } from './row.ts';
 import { ClientGone } from './send.ts';
@@ -42,7 +42,7 @@ async function tryInTurn(
   if (turn === undefined) throw new GatewayError('no_backends', 'no valid backends');
   let hasLeft = false;
   if (candidates.length > 1 || retry !== undefined)
-    exchange.peer.onGone(() => {
+    onGone(exchange, () => {
       hasLeft = true;
     });
   for (;;) {
@@ -56,7 +56,10 @@ async function tryInTurn(
       if (lacksModel(result, tools)) row.widen();
       const next = row.next(verdictOnAnswer(result, exchange, tools));
       if (next === undefined) return result;
-      if (result.kind === 'answered') result.answered.response.body.cancel();
+      if (result.kind === 'answered') {
+        result.answered.response.body.cancel();
+        result.answered.lease?.end();
+      }
       turn = next;
     } catch (thrown) {
       if (thrown instanceof ClientGone) throw thrown;

@@ -4,7 +4,7 @@
  * answer that is dead, one that does may take its time (design §8).
  */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
-import type { Attempt, AttemptRecord, Fleet } from '../exchange.ts';
+import { type Attempt, type AttemptRecord, type Fleet, type Lease, onGone } from '../exchange.ts';
 import type { Platform, UpstreamResponse } from '../platform.ts';
 
 /** Silence after which a box that owes headers is asked whether it lives, and how often from then on. */
@@ -38,6 +38,8 @@ export class ClientGone extends Error {
 /** A try that got an answer. `abort` closes the connection; safe to call at any time. */
 export interface Answered {
   readonly response: UpstreamResponse;
+  /** The box's slot that the answer takes up; undefined for upstreams that are no boxes. Whoever relays the answer ends it. */
+  readonly lease: Lease | undefined;
   abort(reason: unknown): void;
 }
 
@@ -47,6 +49,7 @@ export async function send(
   model: string | undefined,
   record: AttemptRecord,
   tools: SendTools,
+  lease?: Lease,
 ): Promise<Answered> {
   const { exchange, upstream, outgoing } = attempt;
   const controller = new AbortController();
@@ -65,7 +68,7 @@ export async function send(
   });
   let hasLeft = false;
   let isSettled = false;
-  exchange.peer.onGone(() => {
+  onGone(exchange, () => {
     hasLeft = true;
     if (!isSettled)
       tools.onClientGone({ attempt, model, startedMs: record.startedMs, abort: () => abort(new ClientGone()), settled });
@@ -79,7 +82,7 @@ export async function send(
       response.body.cancel();
       throw new ClientGone();
     }
-    return { response, abort };
+    return { response, lease, abort };
   } catch (thrown) {
     if (hasLeft || thrown instanceof ClientGone) throw new ClientGone();
     const error = gatewayErrorOf(thrown);

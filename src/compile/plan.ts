@@ -4,8 +4,9 @@
  */
 import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
-import type { ListenAddress } from '../config/schema.ts';
+import type { FleetConfig, ListenAddress } from '../config/schema.ts';
 import type { CallAllowances, Exchange, GatewayEnv, Upstream } from '../exchange.ts';
+import type { FleetTuning } from '../fleet/tuning.ts';
 import type { ServerTls } from '../platform.ts';
 import type { RouteEntry, RouteTable } from '../routes/table.ts';
 import type { TelemetryPlan } from './telemetry.ts';
@@ -72,4 +73,8 @@ export interface PlanSettings {
   readonly maxBufferedBytes: number;
   readonly allowCloudModels: boolean;
   readonly allowances: CallAllowances;
+  /** How boxes are treated. */
+  readonly tuning: FleetTuning;
+  /** `fleet` as configured, for what is read once when a plan comes into force. */
+  readonly fleet: FleetConfig;
 }

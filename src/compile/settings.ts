@@ -1,5 +1,6 @@
 /** The settings of the whole process, with their defaults by runtime (design decision 10). */
-import type { Config } from '../config/schema.ts';
+import type { Config, FleetConfig } from '../config/schema.ts';
+import type { FleetTuning } from '../fleet/tuning.ts';
 import type { Platform } from '../platform.ts';
 import type { PlanSettings } from './plan.ts';
 
@@ -26,5 +27,20 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
     maxBufferedBytes: fleet.maxBufferedBytes ?? limits.maxBufferedBytes,
     allowCloudModels: fleet.allowCloudModels,
     allowances: { webSearch: fleet.allowWebSearch },
+    tuning: tuningOf(fleet),
+    fleet,
+  };
+}
+
+function tuningOf({ queue, loads, placement, affinity, loadTimeout }: FleetConfig): FleetTuning {
+  return {
+    maxWaiting: queue.maxWaiting,
+    maxWaitMs: queue.maxWait,
+    ownsLoads: loads.own,
+    loadTimeoutMs: loadTimeout,
+    byPrediction: placement.byPrediction,
+    secondHome: placement.secondHome,
+    affinity: affinity.enabled,
+    affinityMaxLoad: affinity.maxLoad,
   };
 }

@@ -1,10 +1,8 @@
-/** Settings of the whole process: `config`, `frontendPolicies`, and `fleet`, which is Corral's own. */
+/** Settings of the whole process: `config` and `frontendPolicies`. */
 import * as z from 'zod';
-import { baseUrlField } from '../fields/base-url.ts';
 import { byteSizeField } from '../fields/byte-size.ts';
 import { durationField } from '../fields/duration.ts';
 import { hostPortOf } from '../fields/host-port.ts';
-import { onlyHere } from '../fields/portable.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 import { networkAuthorizationField } from '../policies/authorization-rules.ts';
 import {
@@ -123,92 +121,5 @@ export const frontendPoliciesField = z
   .prefault({})
   .meta({ id: 'frontendPolicies', description: 'What holds for everything that comes in.' });
 
-/** Durations that become timers: not so short that Corral does nothing else, not longer than the runtimes' timers (24 days). */
-function timerField(leastMs: number, least: string) {
-  return durationField
-    .refine((ms) => ms >= leastMs, `expected at least ${least}`)
-    .refine((ms) => ms <= 24 * 86_400_000, 'expected 24 days at most');
-}
-
-/** A method and a path that are opened on boxes although they are not among the known ones. */
-export interface OpenPath {
-  readonly method: string;
-  readonly path: string;
-}
-
-const openPathField = textField(
-  'a method and a path, such as "POST /api/pull"',
-  (text): OpenPath => {
-    const match = /^([A-Z]+) +(\/[\x21-\x7e]*)$/.exec(text);
-    const [, method, path] = match ?? [];
-    if (method === undefined || path === undefined)
-      throw new FieldError('expected a method in capitals and a path, such as "POST /api/pull"');
-    if (/[?#%]|\/\/|\/\.{1,2}(?:\/|$)/.test(path))
-      throw new FieldError('expected a plain path, without query, "%", "//" or dot segments');
-    return { method, path };
-  },
-  'METHOD /path',
-);
-
-export const fleetField = onlyHere(
-  z.strictObject({
-    loadTimeout: timerField(1_000, '1s')
-      .prefault('15m')
-      .describe(
-        'How long a box may take to answer its first byte. A cold model is loaded from disk in this time, so keep it generous.',
-      ),
-    idleTimeout: timerField(1_000, '1s')
-      .prefault('30s')
-      .describe(
-        'How long a stream may be silent once its box no longer answers probes. A box that answers is waited for without limit.',
-      ),
-    probeInterval: timerField(1_000, '1s')
-      .prefault('10s')
-      .describe('How often boxes are asked what they have and what they have loaded.'),
-    maxBodyBytes: byteSizeField
-      .optional()
-      .describe('Largest request body; larger ones get 413. Left out: 32 MiB, on Workers 8 MiB.')
-      .meta({ examples: ['64MiB'] }),
-    maxBufferedBytes: byteSizeField
-      .optional()
-      .describe(
-        'Most bytes of request bodies held in memory at once; beyond it requests get 503. Left out: 256 MiB, on Workers 48 MiB.',
-      ),
-    bodyTimeout: timerField(1_000, '1s')
-      .prefault('60s')
-      .describe('How long a client may take to send its body; then it gets 408.'),
-    moderationUrl: baseUrlField
-      .optional()
-      .describe(
-        'The server that openAIModeration guards ask, if it is not OpenAI: any with `POST /v1/moderations`. With a path, `/moderations` is added to it.',
-      ),
-    allowCloudModels: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether models that Ollama would send to its cloud (`:cloud`, `-cloud`) may be used. What is asked of them leaves the house.',
-      ),
-    allowWebSearch: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether `web_search` tools of Responses and Messages requests reach a box, which runs them through ollama.com. Otherwise they are left out, with a warning.',
-      ),
-    openPaths: z
-      .array(openPathField)
-      .max(100, 'at most 100 paths')
-      .default([])
-      .describe('Further paths to open on boxes, as `METHOD /path`. Paths that manage a box still ask for the admin scope.')
-      .meta({ examples: [['POST /api/experimental']] }),
-  }),
-  "agentgateway does not know this section: it is Corral's own",
-)
-  .prefault({})
-  .meta({
-    id: 'fleet',
-    description: "How Corral treats its boxes. Only Corral knows this section; all others are agentgateway's.",
-  });
-
 export type ProcessConfig = z.output<typeof processField>;
 export type FrontendPoliciesConfig = z.output<typeof frontendPoliciesField>;
-export type FleetConfig = z.output<typeof fleetField>;

@@ -3,7 +3,8 @@ import * as z from 'zod';
 import { attachedPolicyField } from './attached.ts';
 import { namedBackendField } from './backends.ts';
 import { llmField } from './llm.ts';
-import { fleetField, frontendPoliciesField, processField } from './process.ts';
+import { fleetField } from './fleet.ts';
+import { frontendPoliciesField, processField } from './process.ts';
 import { attachedRouteField, bindField, gatewayField, routeGroupField } from './traffic.ts';
 
 export type { AttachedPolicyConfig, PolicyTarget } from './attached.ts';
@@ -18,7 +19,8 @@ export type { ListenerTls } from './listener-tls.ts';
 export type { LlmConfig, LlmModelConfig, LlmParams, LlmProviderConfig, VirtualModelConfig, VirtualRouting } from './llm.ts';
 export type { HeaderMatchConfig, MatchConfig, PathMatch } from './matches.ts';
 export type { PolicyOptions } from './policy-map.ts';
-export type { FleetConfig, FrontendPoliciesConfig, ListenAddress, LogLevel, OpenPath, ProcessConfig } from './process.ts';
+export type { FleetConfig, OpenPath, WarmConfig } from './fleet.ts';
+export type { FrontendPoliciesConfig, ListenAddress, LogLevel, ProcessConfig } from './process.ts';
 export type { FormatConfig, Preset, PresetName, ProviderConfig, ProviderFormat } from './providers.ts';
 export type { NamedExpressions, ProcessTracingConfig, TracingConfig } from './telemetry.ts';
 export type {

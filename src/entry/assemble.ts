@@ -49,7 +49,15 @@ export function assembleGateway(
   const { loadTimeoutMs, idleTimeoutMs, probeIntervalMs, maxBufferedBytes } = plan.settings;
   // A probe that comes back here is known by its mark: then the box is this Corral itself.
   const headersFor = (upstream: Upstream) => ({ ...plan.headersFor(upstream), [viaHeader]: instanceId });
-  const herd = createFleet({ upstreams: plan.upstreams, platform, instanceId, headersFor, probeIntervalMs, boxes });
+  const herd = createFleet({
+    upstreams: plan.upstreams,
+    platform,
+    instanceId,
+    headersFor,
+    probeIntervalMs,
+    tuning: plan.settings.tuning,
+    boxes,
+  });
   // Exchanges are numbered from 0 under each plan.
   const exchangePrefix = generation === 0 ? instanceId : `${instanceId}.${generation.toString(36)}`;
   // What may be held in memory is the process's limit, and not one for each plan.

@@ -1,6 +1,7 @@
 /** One base URL that answers, and what is known of boxes. */
 import type { GatewayError } from '../errors.ts';
 import type { UpstreamTls } from '../platform.ts';
+import type { Ask, Lease, Prediction, Waiter } from './work.ts';
 
 /** One base URL that answers: a box, or another OpenAI-compatible server, or any host. */
 export interface Upstream {
@@ -11,6 +12,23 @@ export interface Upstream {
   /** What the configuration says: `box` is presumed for OpenAI-compatible URLs without a vendor credential. */
   readonly kind: 'box' | 'openai' | 'host';
   readonly tls: UpstreamTls | undefined;
+  /** What `fleet.boxes` says of it; undefined when it says nothing. */
+  readonly box?: BoxOptions | undefined;
+}
+
+/** What is configured of one box (`fleet.boxes`). Undefined members are learnt. */
+export interface BoxOptions {
+  /** Of two boxes that are alike, one of twice the weight gets twice the calls. 1 unless said. */
+  readonly weight: number;
+  /** Requests that one model serves at once (OLLAMA_NUM_PARALLEL). */
+  readonly slots: number | undefined;
+  readonly vramBytes: number | undefined;
+  /** Of that, what the owner of the machine keeps for other things. */
+  readonly reserveBytes: number;
+  /** Models in memory at once (OLLAMA_MAX_LOADED_MODELS). */
+  readonly maxLoaded: number | undefined;
+  /** What every request to it carries, such as a tunnel's credential. Lower-case names. May hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** One model as one box tells of it. */
@@ -47,6 +65,15 @@ export interface Fleet {
   /** An attempt met this fate: keeps liveness current between probes. */
   noteAnswer(upstream: Upstream): void;
   noteFailure(upstream: Upstream, error: GatewayError): void;
+  /** For upstreams that are no boxes; boxes grant leases. */
   enter(upstream: Upstream): void;
   leave(upstream: Upstream): void;
+  /** What this box would need to the first token; undefined when nothing is known that tells boxes apart. */
+  predict(upstream: Upstream, ask: Ask): Prediction | undefined;
+  /**
+   * A slot of the box, with the model in memory: at once where both are there, and else as soon as they are. Throws or rejects
+   * with GatewayError: queue_full and queue_timeout, or what the load came to; the next box may be asked then. Never settles
+   * after its waiter has gone.
+   */
+  admit(upstream: Upstream, ask: Ask, waiter: Waiter): Lease | Promise<Lease>;
 }

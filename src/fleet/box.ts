@@ -6,6 +6,9 @@ import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers.ts';
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
+import { createLoads, type Loads } from './loads.ts';
+import { createSlots, type Slots } from './slots.ts';
+import type { FleetTuning } from './tuning.ts';
 
 export interface BoxSetting {
   readonly upstream: Upstream;
@@ -14,6 +17,7 @@ export interface BoxSetting {
   readonly instanceId: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly probeIntervalMs: number;
+  readonly tuning: FleetTuning;
   /** From 0 up to 1; spreads the probes of many boxes and many gateways. */
   readonly jitter: () => number;
   readonly stop: Stop;
@@ -32,7 +36,12 @@ const never = Number.NEGATIVE_INFINITY;
 export class Box {
   /** As the newest plan names it. */
   upstream: Upstream;
-  inFlight = 0;
+  /** As the newest plan has it. */
+  tuning: FleetTuning;
+  /** Answers under way that no lease counts: of upstreams that are no boxes. */
+  passing = 0;
+  readonly slots: Slots = createSlots();
+  readonly loads: Loads = createLoads();
   /** When the next look is due, on the clock. */
   dueMs = never;
   /** Grows with every change of what the box lists. */
@@ -64,6 +73,7 @@ export class Box {
     const { platform } = setting;
     this.#setting = setting;
     this.upstream = setting.upstream;
+    this.tuning = setting.tuning;
     this.#probeIntervalMs = setting.probeIntervalMs;
     this.checkAlive = joinable(platform, () => this.#readVersion());
     this.#askList = joinable(platform, () => this.#readList());
@@ -72,9 +82,14 @@ export class Box {
   }
 
   /** A later plan has the same box, perhaps by another name. */
-  adopt(upstream: Upstream, probeIntervalMs: number): void {
+  adopt({ upstream, probeIntervalMs, tuning }: Pick<BoxSetting, 'upstream' | 'probeIntervalMs' | 'tuning'>): void {
     this.upstream = upstream;
     this.#probeIntervalMs = probeIntervalMs;
+    this.tuning = tuning;
+  }
+
+  get inFlight(): number {
+    return this.passing + this.slots.busy();
   }
 
   get isBox(): boolean {

@@ -8,12 +8,14 @@ import type { Platform } from '../platform.ts';
 import { createStop } from './ask.ts';
 import { Box } from './box.ts';
 import { createRounds } from './rounds.ts';
+import type { FleetTuning } from './tuning.ts';
 
 export interface BoxWanted {
   readonly upstream: Upstream;
   /** What a probe carries. */
   readonly headers: Readonly<Record<string, string>>;
   readonly probeIntervalMs: number;
+  readonly tuning: FleetTuning;
 }
 
 export interface Boxes {
@@ -74,7 +76,7 @@ export function createBoxes({ platform, instanceId, jitter = Math.random }: Boxe
     take(wanted) {
       const place = placeOf(wanted);
       const known = entries.get(place);
-      if (known !== undefined) known.box.adopt(wanted.upstream, wanted.probeIntervalMs);
+      if (known !== undefined) known.box.adopt(wanted);
       const entry = known ?? open(place, wanted);
       entry.takers++;
       byUpstream.set(wanted.upstream, entry.box);

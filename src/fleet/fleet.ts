@@ -2,15 +2,17 @@
  * What Corral knows of the boxes. Reading is a look into memory; asking is bounded, shared by all who ask at once, and done
  * in the background where the runtime has one, with requests where it has not (`catchUp`).
  */
-import type { GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
+import { admitTo } from './admission.ts';
 import { troubleAdvice } from './advice.ts';
 import type { RunningModel } from './answers.ts';
 import { within } from './ask.ts';
 import type { Box } from './box.ts';
 import { type Boxes, createBoxes, placeOf } from './boxes.ts';
+import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
 
 export interface FleetSetting {
@@ -22,6 +24,7 @@ export interface FleetSetting {
   readonly headersFor?: (upstream: Upstream) => Readonly<Record<string, string>>;
   /** Between two probes of a box that answers. */
   readonly probeIntervalMs?: number;
+  readonly tuning?: FleetTuning;
   /** From 0 up to 1; Math.random unless a test says otherwise. */
   readonly jitter?: () => number;
   /** The boxes of all plans; left out, this herd has its own. */
@@ -155,20 +158,26 @@ export function createFleet(setting: FleetSetting): Herd {
     },
     enter(upstream) {
       const box = boxOf(upstream);
-      if (box !== undefined) box.inFlight++;
+      if (box !== undefined) box.passing++;
     },
     leave(upstream) {
       const box = boxOf(upstream);
-      if (box !== undefined && box.inFlight > 0) box.inFlight--;
+      if (box !== undefined && box.passing > 0) box.passing--;
+    },
+    predict: () => undefined,
+    admit(upstream, ask, waiter) {
+      const box = boxOf(upstream);
+      if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
+      return admitTo({ slots: box.slots, loads: box.loads, onEnd: () => undefined }, ask, waiter);
     },
   };
 }
 
 /** Several names of one place are one box, named after the first: several routes may name it. */
-function boxesOf({ upstreams, headersFor, probeIntervalMs = 10_000 }: FleetSetting, boxes: Boxes): Box[] {
+function boxesOf({ upstreams, headersFor, probeIntervalMs = 10_000, tuning = usualTuning }: FleetSetting, boxes: Boxes): Box[] {
   const byPlace = new Map<string, Box>();
   for (const upstream of upstreams) {
-    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs };
+    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs, tuning };
     const place = placeOf(wanted);
     const known = byPlace.get(place);
     if (known === undefined) byPlace.set(place, boxes.take(wanted));

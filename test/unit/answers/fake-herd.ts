@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../../src/errors.ts';
-import type { KnownModel, Upstream } from '../../../src/exchange.ts';
+import type { KnownModel, Lease, Upstream } from '../../../src/exchange.ts';
 import { canonicalModel } from '../../../src/fields/model-name.ts';
 import type { RunningModel } from '../../../src/fleet/answers.ts';
 import type { Herd } from '../../../src/fleet/fleet.ts';
@@ -59,6 +59,21 @@ export class FakeHerd implements Herd {
   noteMissing = (upstream: Upstream, model: string) => void this.noted.push(`missing ${upstream.name} ${model}`);
   enter = (upstream: Upstream) => this.know(upstream.name, { inFlight: this.inFlight(upstream) + 1 });
   leave = (upstream: Upstream) => this.know(upstream.name, { inFlight: this.inFlight(upstream) - 1 });
+
+  predict = () => undefined;
+  admit = (upstream: Upstream): Lease => {
+    this.enter(upstream);
+    let isOver = false;
+    return {
+      queuedMs: 0,
+      loadMs: 0,
+      began: () => undefined,
+      end: () => {
+        if (!isOver) this.leave(upstream);
+        isOver = true;
+      },
+    };
+  };
 
   start = () => undefined;
   stop = () => undefined;

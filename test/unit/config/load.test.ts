@@ -186,6 +186,15 @@ describe('what is accepted', () => {
       allowCloudModels: false,
       allowWebSearch: false,
       openPaths: [],
+      boxes: [],
+      queue: { maxWaiting: 256, maxWait: 300_000, share: 'user' },
+      loads: { own: true, headersAfter: 10_000, heartbeat: 15_000, padJson: false },
+      warm: [],
+      placement: { byPrediction: true, explain: 'admin', secondHome: true },
+      affinity: { enabled: true, maxLoad: 1.25, headers: [], keepBillingLine: false },
+      truncation: { refuse: 'agents', warn: true },
+      embeddings: { split: true, maxBatch: 32 },
+      relay: {},
     });
   });
 

@@ -116,6 +116,8 @@ describe('a configuration with every kind of secret', () => {
       'keys[].keyHash',
       'params.apiKey',
       'providers[].jwks',
+      'relay.accessClientSecret',
+      'relay.secret',
       'tls.key',
     ]);
   });

@@ -1,0 +1,81 @@
+/** What one call asks of a box, and what a box grants it: a slot, with the model in memory. */
+
+/** What a call brings that decides where it goes and when its turn is. Made once per call, for boxes only. */
+export interface Work {
+  /** Tokens of the prompt, by estimate: what is wrong by half still places well. */
+  readonly promptTokens: number;
+  /** Tells conversations apart and stays the same from turn to turn; undefined: every call stands by itself. */
+  readonly conversation: string | undefined;
+  /** Among whom slots are shared fairly: the key, or the trusted person behind it; empty for whoever has neither. */
+  readonly sharer: string;
+  /** Of two sharers, one of twice the weight gets twice the slots. */
+  readonly weight: number;
+  /** bulk: waits behind everything interactive. */
+  readonly urgency: 'interactive' | 'bulk';
+  /** Which of Ollama's ways loads the model. */
+  readonly use: 'generate' | 'embed';
+}
+
+/** What is asked of one box. */
+export interface Ask {
+  /** As it is sent to the box. */
+  readonly model: string;
+  /** Tokens of context; undefined leaves it to the box. */
+  readonly numCtx: number | undefined;
+  readonly work: Work;
+}
+
+/** Who waits for a lease. */
+export interface Waiter {
+  /** On the clock: no later than this in the queue. Loads have their own limit. Undefined: only the queue's own. */
+  readonly deadlineMs: number | undefined;
+  /** Calls `listener` once when the client has left: its place is given away; a load that it began goes on. */
+  onGone(listener: () => void): void;
+  /** Keeps the runtime from ending work that outlives the response. */
+  waitUntil(work: Promise<unknown>): void;
+  /** Told when the wait begins and whenever it changes: for headers and heartbeats. */
+  onWait?(wait: Wait): void;
+}
+
+/** What somebody waits for before the box is asked. */
+export interface Wait {
+  readonly for: 'slot' | 'load';
+  readonly boxName: string;
+  /** Of those who wait for the same slots, 1 is next; 0 for loads. */
+  readonly position: number;
+}
+
+/** A slot of a box, for one try. */
+export interface Lease {
+  readonly queuedMs: number;
+  /** How long a load was waited for; 0: the model was in memory. */
+  readonly loadMs: number;
+  /** The first byte of the answer is there. */
+  began(): void;
+  /** The slot is free again; what is known of the call teaches how fast the box is. Safe to call again. */
+  end(seen?: LeaseSeen): void;
+}
+
+/** What became of a try. */
+export interface LeaseSeen {
+  readonly how: 'completed' | 'broken' | 'abandoned' | 'failed';
+  /** As the box counted them. */
+  readonly promptTokens?: number | undefined;
+  readonly outputTokens?: number | undefined;
+}
+
+/** Time to the first token that a box would need, by what is known now. Pure numbers, for placement and for people. */
+export interface Prediction {
+  /** Milliseconds: queue + load + eviction + prompt − cached. */
+  readonly totalMs: number;
+  /** Until a slot is free. */
+  readonly queueMs: number;
+  /** Of loading the model; 0 when it is in memory. */
+  readonly loadMs: number;
+  /** What others lose by the models that the load would push out. */
+  readonly evictionMs: number;
+  /** Of reading the prompt. */
+  readonly promptMs: number;
+  /** Of that, what the box has in its cache already. */
+  readonly cachedMs: number;
+}

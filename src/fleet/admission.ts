@@ -1,0 +1,52 @@
+/** How a call comes to a box: first a slot, in turn, and then the model in memory. */
+import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
+import type { Loads } from './loads.ts';
+import type { Slot, Slots } from './slots.ts';
+
+export interface AdmissionParts {
+  readonly slots: Slots;
+  readonly loads: Loads;
+  /** Told of every lease that has ended: what teaches how fast the box is. */
+  onEnd(ask: Ask, seen: LeaseSeen & { readonly loadMs: number }): void;
+}
+
+/** Rejects as `Slots.take` and `Loads.ready` do; the slot is free again then. */
+export function admitTo(parts: AdmissionParts, ask: Ask, waiter: Waiter): Lease | Promise<Lease> {
+  const slot = parts.slots.take(ask, waiter);
+  return slot instanceof Promise ? slot.then((granted) => loaded(parts, ask, waiter, granted)) : loaded(parts, ask, waiter, slot);
+}
+
+function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Lease | Promise<Lease> {
+  let loading: Promise<number> | undefined;
+  try {
+    loading = parts.loads.ready(ask, waiter);
+  } catch (thrown) {
+    slot.end();
+    throw thrown;
+  }
+  if (loading === undefined) return leaseOf(parts, ask, slot, 0);
+  // A client that leaves gives its place to the next; its load goes on.
+  waiter.onGone(() => slot.end());
+  return loading.then(
+    (loadMs) => leaseOf(parts, ask, slot, loadMs),
+    (thrown) => {
+      slot.end();
+      throw thrown;
+    },
+  );
+}
+
+function leaseOf({ onEnd }: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
+  let isOver = false;
+  return {
+    queuedMs: slot.queuedMs,
+    loadMs,
+    began: () => slot.began(),
+    end(seen) {
+      if (isOver) return;
+      isOver = true;
+      slot.end();
+      if (seen !== undefined) onEnd(ask, { ...seen, loadMs });
+    },
+  };
+}
