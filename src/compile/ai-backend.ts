@@ -6,6 +6,7 @@ import { type AttachedPolicies, mergeOptions } from './attached.ts';
 import { compilePathRewrite } from './paths.ts';
 import { aiOptionsOf, type PolicyLayer, type PolicySurroundings } from './policy-stack.ts';
 import { createAiTarget, createHostTarget, providerTargetOf } from './targets.ts';
+import { warnOfTokenLimits, warnOfWholeAnswers } from './traps.ts';
 import { PlanError, type Upstreams } from './upstreams.ts';
 
 export interface BackendScope {
@@ -50,6 +51,7 @@ function compileOne(
   const layers = [...outer, backendLayer(policies, `${yamlPath}.policies`)];
   switch (target.kind) {
     case 'host':
+      warnOfTokenLimits(layers, target.host.authority, scope.surroundings.warn);
       return { kind: 'host', targets: [createHostTarget(target.host, { ...scope, layers, weight, group: 0, yamlPath })] };
     case 'ai':
       return { kind: 'ai', ai: compileAi(target.ai, layers, weight, `${yamlPath}.ai`, scope, name) };
@@ -79,11 +81,13 @@ function compileAi(
   name: string | undefined,
 ): AiBackend {
   const pool = {};
+  warnOfWholeAnswers(layers.filter(isOwn), scope.surroundings.warn);
   const targets = groups.flatMap(({ providers }, group) =>
     providers.map((provider, index) => {
       const place = isGrouped ? `${yamlPath}.groups[${group}].providers[${index}]` : yamlPath;
       const policies = providerPoliciesOf(provider, name, scope);
       const own = isGrouped || Object.keys(policies).length > 0 ? [backendLayer(policies, `${place}.policies`)] : [];
+      warnOfWholeAnswers(own, scope.surroundings.warn);
       return createAiTarget(providerTargetOf(provider), {
         ...scope,
         layers: [...layers, ...own],
@@ -97,6 +101,10 @@ function compileAi(
     }),
   );
   return aiBackendOf(targets, layers, scope);
+}
+
+function isOwn({ place }: PolicyLayer): boolean {
+  return place === 'backend';
 }
 
 /** A provider's own policies, over those that are attached to it by its name. `backend`: the top-level entry that it belongs to. */

@@ -1,5 +1,6 @@
 /** Routes: their rules, policies and backends; equal ones become one (design decision 2). */
 import type { MiddlewareHandler } from 'hono';
+import type { Backend } from '../backends/target.ts';
 import type { MatchConfig, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { GatewayEnv } from '../exchange.ts';
@@ -14,6 +15,7 @@ import { mergeOptions } from './attached.ts';
 import { groupEqualRoutes, hostnamesOf } from './equal-routes.ts';
 import type { RoutePlan } from './plan.ts';
 import { isProtectedBy, middlewaresOf, named, type PolicyLayer } from './policy-stack.ts';
+import { warnOfPreflights, warnOfWholeAnswers } from './traps.ts';
 
 export interface RouteScope extends BackendScope {
   /** The listener's policies: a lock there protects its routes. */
@@ -121,6 +123,9 @@ function compileGroup(members: readonly RouteKeyed[], scope: RouteScope, path: r
     compiled.length === 1 && only !== undefined
       ? only
       : { kind: 'ai' as const, ai: mergeAiBackends(compiled.flatMap((one) => (one.kind === 'ai' ? [one.ai] : []))) };
+  const { warn } = scope.surroundings;
+  warnOfPreflights(scope.listener, layer, warn);
+  if (hasModels(backend) || first.yamlPath === 'llm') warnOfWholeAnswers([scope.listener, layer], warn);
   const middlewares = middlewaresOf([isProtected ? layer : knowingAdmin(layer, scope)], scope.surroundings);
   return {
     route: {
@@ -131,6 +136,10 @@ function compileGroup(members: readonly RouteKeyed[], scope: RouteScope, path: r
     },
     ...place,
   };
+}
+
+function hasModels(backend: Backend): boolean {
+  return backend.kind === 'ai' || (backend.kind === 'weighted' && backend.choices.some((choice) => hasModels(choice.backend)));
 }
 
 function routeLayer({ config, yamlPath, stateKey }: RouteKeyed): PolicyLayer {

@@ -71,6 +71,16 @@ export const transformations = withConditions(plain, (condition) =>
   z.strictObject({ ...shape, ...condition }).transform(({ condition: when, ...options }) => ({ condition: when, options })),
 );
 
+/** Whether answers are read whole before they go on. */
+export function readsWholeAnswers(given: z.output<typeof transformations.options>): boolean {
+  const all = 'conditional' in given ? given.conditional.map(({ options }) => options) : [given];
+  return all.some(({ response }) => readsAnswerBody(response));
+}
+
+function readsAnswerBody(edits: EditOptions | undefined): boolean {
+  return edits?.body !== undefined || expressionsIn(edits).some(([, { needs }]) => needs.responseBody);
+}
+
 function warnOf(edits: EditOptions | undefined, prefix: string, moment: Moment, { warn }: PolicyScope): void {
   for (const [place, expression] of expressionsIn(edits)) {
     const absence = absenceIn(expression, moment);
@@ -112,7 +122,7 @@ function answerEditOf(edits: EditOptions | undefined, scope: PolicyScope): Answe
   const editHeaders = headerEditOf(edits);
   const { body } = edits ?? {};
   if (editHeaders === undefined && body === undefined) return undefined;
-  const readsBody = body !== undefined || expressionsIn(edits).some(([, { needs }]) => needs.responseBody);
+  const readsBody = readsAnswerBody(edits);
   const setsStatus = edits?.set[':status'] !== undefined || edits?.add[':status'] !== undefined;
   const reader =
     readsBody || setsStatus ? answerReader(scope.state.kept('buffer/answers', createAnswerMemory), scope) : undefined;

@@ -7,6 +7,7 @@ import type { Settings } from '../../../src/entry/settings.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Platform } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { planOf } from '../answers/stage.ts';
 
 /** A box at each of these addresses, with these models; nobody elsewhere. */
 function platformOf(boxes: Readonly<Record<string, readonly string[]>> = {}): Platform {
@@ -123,6 +124,59 @@ boxes: den http://den:11434, attic http://attic:11434
       exitCode: 1,
       err: expect.stringMatching(/^x\.yaml:17:\d+ binds.*cannot/),
     });
+  });
+});
+
+describe('what works and does not do what was meant', () => {
+  const at = (text: string) => text.split(' ', 1)[0];
+
+  it('is told with its line: cors below a lock, tokens of a host, streams that are read whole', async () => {
+    const { err, exitCode } = await run(`binds:
+- port: 3000
+  listeners:
+  - policies:
+      apiKey: { mode: strict, keys: [{ key: $KEY }] }
+    routes:
+    - policies:
+        cors: { allowOrigins: ["https://a.example"] }
+        localRateLimit: [{ type: tokens, maxTokens: 9, fillInterval: 1s }]
+        transformations:
+          response: { body: string(response.body) }
+      backends:
+      - host: web:80
+      - ai: { name: den, hostOverride: "den:11434", provider: { openAI: {} } }
+`);
+    expect(exitCode).toBe(0);
+    const warnings = err.split('warning: ').slice(1);
+    expect(warnings.map(at).sort()).toEqual(['x.yaml:10:9', 'x.yaml:8:9', 'x.yaml:9:9']);
+    const said = (about: string) => warnings.find((one) => one.includes(about)) ?? '';
+    expect(said('policies.cors:')).toMatch(
+      /the listener's apiKey answers them with 401 first; write cors on the listener, too\n/,
+    );
+    expect(said('policies.localRateLimit:')).toContain('tokens are not counted at web:80, a host backend');
+    expect(said('policies.transformations:')).toContain('streams of models arrive in one piece here');
+  });
+
+  it('with CORRAL_API_KEY, too, which is a lock of every listener', () => {
+    const of = (policies: string) =>
+      planOf(
+        `${policies}llm: { policies: { cors: { allowOrigins: ["https://a.example"] } }, models: [{ name: "*", provider: ollama }] }`,
+        {
+          apiKey: 'k',
+        },
+      ).warnings;
+    expect(of('')).toEqual([expect.stringMatching(/^llm\.policies\.cors: .*target\.gateway\.gatewayName: llm, phase: gateway/)]);
+    // What it says is done, and is enough.
+    const target =
+      'name: { name: p, namespace: d }, target: { gateway: { gatewayName: llm, gatewayNamespace: d } }, phase: gateway';
+    expect(of(`policies: [{ ${target}, policy: { cors: { allowOrigins: ["https://a.example"] } } }]\n`)).toEqual([]);
+  });
+
+  it('llm has it told at its own policies', () => {
+    const yaml = `llm:
+  policies: { transformations: { response: { body: string(response.body) } } }
+  models: [{ name: "*", provider: ollama }]`;
+    expect(planOf(yaml).warnings).toEqual([expect.stringMatching(/^llm\.policies\.transformations: streams of models arrive/)]);
   });
 });
 
