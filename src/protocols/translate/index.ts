@@ -3,6 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import type { Protocol, Translation } from '../../exchange.ts';
 import { anthropicMessages } from '../anthropic-messages.ts';
 import { openaiChat } from '../openai-chat.ts';
+import { openaiEmbeddings } from '../openai-embeddings.ts';
 import { openaiResponses } from '../openai-responses.ts';
 import { chatOverMessages } from './chat-over-messages.ts';
 import { messagesOverChat } from './messages-over-chat.ts';
@@ -39,6 +40,15 @@ export function translationTo({ provider, formats, passes }: Spoken, protocol: P
   if (translation !== undefined) return translation;
   throw new GatewayError(
     'unsupported_conversion',
-    `unsupported conversion: from ${protocol.name} to provider ${provider} (supported: ${[...formats].join(', ')})`,
+    `unsupported conversion: from ${protocol.name} to provider ${provider} (supported: ${[...formats].join(', ')})${wayOut(formats)}`,
   );
+}
+
+/** What a client may send instead: the server's own protocols, and those that are translated to them. */
+function wayOut(formats: ReadonlySet<string>): string {
+  const paths = [openaiChat, anthropicMessages, openaiResponses, openaiEmbeddings].flatMap((protocol) => {
+    const isSpoken = formats.has(protocol.name) || translations.get(protocol)?.some(({ upstream }) => formats.has(upstream.name));
+    return isSpoken === true ? [protocol.path] : [];
+  });
+  return paths.length === 0 ? '' : `; what works with this upstream: POST ${paths.join(', ')}`;
 }

@@ -184,15 +184,26 @@ llm:
       backend(custom('completions'), at),
       '/v1/embeddings',
       { model: 'm', input: 'x' },
-      'from embeddings to provider custom (supported: completions)',
+      'from embeddings to provider custom (supported: completions); what works with this upstream: POST /v1/chat/completions, /v1/messages, /v1/responses',
     ],
     [
       backend(custom('responses'), at),
       '/v1/chat/completions',
       chatBody,
-      'from completions to provider custom (supported: responses)',
+      'from completions to provider custom (supported: responses); what works with this upstream: POST /v1/responses',
     ],
-    [backend('{ openAI: {} }'), '/api/chat', chatBody, 'to provider openai (supported: completions, responses, embeddings)'],
+    [
+      backend('{ openAI: {} }'),
+      '/api/chat',
+      chatBody,
+      'to provider openai (supported: completions, responses, embeddings); what works with this upstream: POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/embeddings',
+    ],
+    [
+      backend('{ anthropic: {} }'),
+      '/v1/responses',
+      { model: 'm', input: 'x' },
+      'to provider anthropic (supported: messages, anthropicTokenCount); what works with this upstream: POST /v1/chat/completions, /v1/messages"',
+    ],
   ])('what cannot be translated is refused: %#', async (yaml, path, body, words) => {
     const stage = over(yaml, json({}));
     const { status, text } = await stage.read(path, { body });
