@@ -94,7 +94,7 @@ function aiOf({ targets, virtualTargets = new Map(), addedModels, openPaths }: A
       ? {}
       : { virtualModels: virtual.map(([name, own]) => ({ name, targets: own.map((target) => targetOf(target, nowMs)) })) }),
     models: addedModels,
-    ...(openPaths.size === 0 ? {} : { openPaths }),
+    ...(openPaths.written.length === 0 ? {} : { openPaths: openPaths.written }),
   };
 }
 

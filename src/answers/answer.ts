@@ -52,11 +52,12 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
     return answerManagement(exchange, verdict.path, ai, tools);
   }
   // On boxes the path decides whatever `ai.routes` says of passing through: paths there are allow-listed.
-  const isOpen = !hasBox || ai.openPaths.has(`${exchange.method} ${path}`);
+  const isOpened = ai.openPaths.opens(exchange.method, path);
+  const isOpen = !hasBox || isOpened;
   if (isOpen && (type === 'passthrough' || type === 'detect')) return answerOpenPath(exchange, ai, tools);
   const served = verdict.kind === 'served' || hasBox ? verdict : verdictBelowV1(exchange.method, path, verdict);
   if (served.kind === 'served') return answerProtocol(exchange, ai, served.protocol, served.modelId, tools);
-  if (isOpen) return answerOpenPath(exchange, ai, tools, ai.openPaths.has(`${exchange.method} ${path}`));
+  if (isOpen) return answerOpenPath(exchange, ai, tools, isOpened);
   if (verdict.kind === 'unknown') throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));
   exchange.protocol = verdict.protocol;
   const allow = 'allow' in verdict ? verdict.allow : '';
@@ -120,5 +121,22 @@ function answerLoop({ method, path }: Exchange, instanceId: string): Response {
 }
 
 function unknownPathMessage(method: string, path: string): string {
-  return `${method} ${path} is not a path that Corral hands to an Ollama box. If you trust it, open it with fleet.openPaths: ["${method} ${path}"]`;
+  const refusal = `${method} ${path} is not a path that Corral hands to an Ollama box.`;
+  const proposal = openPathFor(method, path);
+  return proposal === undefined ? refusal : `${refusal} If you trust it, open it with fleet.openPaths: ["${proposal}"]`;
+}
+
+/** What opens this path for other ids, too; undefined for spellings that cannot be opened. */
+function openPathFor(method: string, path: string): string | undefined {
+  if (!/^[A-Z]+$/.test(method) || !/^\/[\x21-\x7e]*$/.test(path) || /[?#%*"]|\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
+  return `${method} ${path
+    .split('/')
+    .map((segment) => (looksLikeId(segment) ? '*' : segment))
+    .join('/')}`;
+}
+
+/** `resp_67c9`, `file-abc123`, `42`, a UUID; not `v1`, `v1beta` or a word. */
+function looksLikeId(segment: string): boolean {
+  if (!/\d/.test(segment) || /^v\d+[a-z]*\d*$/i.test(segment)) return false;
+  return /^\d+$/.test(segment) || /[_-][^_-]*\d/.test(segment) || segment.length >= 16;
 }

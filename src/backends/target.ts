@@ -108,8 +108,15 @@ export interface AiBackend {
   pathOf(exchange: Exchange): string;
   /** The route type that `ai.routes` gives a path; undefined when the path decides by itself. */
   routeTypeOf(path: string): string | undefined;
-  /** `METHOD /path` of paths that are opened on boxes beyond the known ones. */
-  readonly openPaths: ReadonlySet<string>;
+  /** Paths that are opened on boxes beyond the known ones. */
+  readonly openPaths: OpenPaths;
+}
+
+export interface OpenPaths {
+  /** As `METHOD /path`; `*` is any one segment. */
+  readonly written: readonly string[];
+  /** `path`: undecoded, without query. */
+  opens(method: string, path: string): boolean;
 }
 
 export interface AddedModel {

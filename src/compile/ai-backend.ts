@@ -1,5 +1,5 @@
 /** `ai` backends: one provider or groups of them, several of a route together, several equal routes as one. */
-import type { AddedModel, AiBackend, Backend, Target } from '../backends/target.ts';
+import type { AddedModel, AiBackend, Backend, OpenPaths, Target } from '../backends/target.ts';
 import type { AiConfig, AiProviderConfig, Config, PolicyOptions, RouteBackendConfig } from '../config/schema.ts';
 import { type AiOptions, compileRouteTypes } from '../policies/ai.ts';
 import { type AttachedPolicies, mergeOptions } from './attached.ts';
@@ -13,7 +13,7 @@ export interface BackendScope {
   readonly config: Config;
   readonly upstreams: Upstreams;
   readonly surroundings: PolicySurroundings;
-  readonly openPaths: ReadonlySet<string>;
+  readonly openPaths: OpenPaths;
   readonly attached: AttachedPolicies;
 }
 

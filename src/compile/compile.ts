@@ -14,6 +14,7 @@ import type { BackendScope } from './ai-backend.ts';
 import { createAttachedPolicies, mergeOptions } from './attached.ts';
 import { type BindWanted, type ListenerWanted, listenersWanted } from './listeners.ts';
 import { compileLlm } from './llm.ts';
+import { compileOpenPaths } from './open-paths.ts';
 import type { BindPlan, ListenerPlan, Plan, PlanSettings, RoutePlan } from './plan.ts';
 import { middlewaresOf } from './policy-stack.ts';
 import { warnUnreachable } from './reachability.ts';
@@ -65,7 +66,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
       report: (level, message) => scope.platform.report(level, message),
     },
     attached,
-    openPaths: new Set(config.fleet.openPaths.map(({ method, path }) => `${method} ${path}`)),
+    openPaths: compileOpenPaths(config.fleet.openPaths),
   };
   const wanted: readonly BindWanted[] = listenersWanted(config, attached);
   warnUnreachable(wanted, backendScope.surroundings.warn);

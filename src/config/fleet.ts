@@ -14,7 +14,7 @@ function timerField(leastMs: number, least: string) {
     .refine((ms) => ms <= 24 * 86_400_000, 'expected 24 days at most');
 }
 
-/** A method and a path that are opened on boxes although they are not among the known ones. */
+/** A method and a path that are opened on boxes although they are not among the known ones; `*` is any one segment. */
 export interface OpenPath {
   readonly method: string;
   readonly path: string;
@@ -29,6 +29,7 @@ const openPathField = textField(
       throw new FieldError('expected a method in capitals and a path, such as "POST /api/pull"');
     if (/[?#%]|\/\/|\/\.{1,2}(?:\/|$)/.test(path))
       throw new FieldError('expected a plain path, without query, "%", "//" or dot segments');
+    if (/[^/]\*|\*[^/]/.test(path)) throw new FieldError('"*" stands for one whole segment, as in "GET /v1/responses/*"');
     return { method, path };
   },
   'METHOD /path',
@@ -287,7 +288,9 @@ export const fleetField = onlyHere(
       .array(openPathField)
       .max(100, 'at most 100 paths')
       .default([])
-      .describe('Further paths to open on boxes, as `METHOD /path`. Paths that manage a box still ask for the admin scope.')
+      .describe(
+        'Further paths to open on boxes, as `METHOD /path`; `*` stands for one segment, such as an id. Paths that manage a box still ask for the admin scope.',
+      )
       .meta({ examples: [['POST /api/experimental']] }),
   }),
   "agentgateway does not know this section: it is Corral's own",

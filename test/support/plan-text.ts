@@ -162,7 +162,7 @@ function sayAi(ai: AiBackend, plan: ShownPlan, depth: number, say: Say): void {
     for (const { upstream, group } of targets) say(depth, `${name} fails over to ${upstream.name}, group ${group}`);
   }
   for (const { name, target } of ai.addedModels) say(depth, `lists ${name}${target === undefined ? '' : ` for ${target}`}`);
-  if (ai.openPaths.size > 0) say(depth, `opens ${[...ai.openPaths].join(', ')}`);
+  if (ai.openPaths.written.length > 0) say(depth, `opens ${ai.openPaths.written.join(', ')}`);
 }
 
 function sayTarget(target: Target, plan: ShownPlan, depth: number, say: Say): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createStage } from './stage.ts';
-import { boxes, chat, stageOf } from './words.ts';
+import { boxes, chat, json, stageOf } from './words.ts';
 
 describe('errors have the shape of the protocol that the path belongs to (decision 4)', () => {
   test('OpenAI', async () => {
@@ -31,6 +31,26 @@ describe('errors have the shape of the protocol that the path belongs to (decisi
     expect(text).toBe(
       'GET /else is not a path that Corral hands to an Ollama box. If you trust it, open it with fleet.openPaths: ["GET /else"]',
     );
+  });
+
+  test.each([
+    ['/v1/images/edits', 'GET /v1/images/edits'],
+    ['/v1beta/else', 'GET /v1beta/else'],
+    ['/v1/responses/resp_67ccd2/input_items', 'GET /v1/responses/*/input_items'],
+    ['/v1/files/file-abc123/content', 'GET /v1/files/*/content'],
+    ['/v1/batches/42', 'GET /v1/batches/*'],
+    ['/v1/x/3f2504e0-4f89-11d3-9a0c-0305e82c3301', 'GET /v1/x/*'],
+    // These the switch does not take.
+    ['/else/a%20b', undefined],
+    ['/else//b', undefined],
+  ])('the proposal for %s is one that the switch takes: %s', async (path, proposal) => {
+    const { status, text } = await stageOf(boxes(['a'])).read(path);
+    expect(status).toBe(404);
+    const proposed = /open it with fleet\.openPaths: \["(.*)"\]/.exec(text)?.[1];
+    expect(proposed).toBe(proposal);
+    if (proposed === undefined) return;
+    const opened = stageOf(boxes(['a'], { more: `fleet: { openPaths: ["${proposed}"] }` }), { a: json({}) });
+    expect((await opened.read(path)).status).toBe(200);
   });
 
   test('a wrong method tells the right one', async () => {

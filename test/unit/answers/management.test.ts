@@ -75,6 +75,31 @@ describe('management (decision 7)', () => {
     expect(routed.sent).toEqual([]);
   });
 
+  test('a path is opened for any id, and for nothing that is more than one', async () => {
+    const opened = stageOf(
+      boxes(['a'], { more: 'fleet: { openPaths: ["GET /v1/responses/*", "GET /v1/files/*/content"] }' }),
+      ok,
+    );
+    const statusOf = async (path: string, method = 'GET') => (await opened.read(path, { method })).status;
+    expect(await statusOf('/v1/responses/resp_67c9')).toBe(200);
+    expect(await statusOf('/v1/files/file-1/content')).toBe(200);
+    expect(opened.sent.map(({ url }) => url)).toEqual([
+      'http://a:11434/v1/responses/resp_67c9',
+      'http://a:11434/v1/files/file-1/content',
+    ]);
+    for (const path of [
+      '/v1/responses//b',
+      '/v1/responses/a/b',
+      '/v1/responses/a%2Fb',
+      '/v1/responses/a%2e%2e',
+      '/v1/files/a',
+      '/v1/filesx1/content',
+    ])
+      expect([path, await statusOf(path)]).toEqual([path, 404]);
+    expect(await statusOf('/v1/responses/resp_67c9', 'DELETE')).toBe(404);
+    expect(opened.sent).toHaveLength(2);
+  });
+
   test('under a prefix that is rewritten away', async () => {
     const yamlText = `
 binds:

@@ -386,6 +386,10 @@ describe('wrong values', () => {
       '1:21 fleet.openPaths[0]: expected a plain path, without query, "%", "//" or dot segments',
     ],
     [
+      'fleet: {openPaths: [GET /a/b*]}\nbinds: []',
+      '1:21 fleet.openPaths[0]: "*" stands for one whole segment, as in "GET /v1/responses/*"',
+    ],
+    [
       'config: {logging: {level: loud}}\nbinds: []',
       '1:27 config.logging.level: expected one of: error, warn, info, debug, trace',
     ],
