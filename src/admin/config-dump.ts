@@ -1,7 +1,8 @@
 /** What is in force, for people who ask why a request went where it went: the configuration, the plan, the boxes. No secrets. */
 import type { AiBackend, Backend, Target } from '../backends/target.ts';
 import type { ListenerPlan, Plan, RoutePlan } from '../compile/plan.ts';
-import { maskedConfig } from '../config/masked.ts';
+import type { Diagnostic } from '../config/load.ts';
+import { createMasking } from '../config/masked.ts';
 import type { BoxReport } from '../fleet/fleet.ts';
 import type { RouteEntry } from '../routes/table.ts';
 
@@ -12,6 +13,8 @@ export interface DumpParts {
   /** Told by flags and variables: masked wherever they stand. */
   readonly secrets: readonly string[];
   readonly plan: Plan;
+  /** Of the text and of the plan. */
+  readonly warnings: readonly Diagnostic[];
   readonly boxes: readonly BoxReport[];
   readonly nowMs: number;
   readonly inFlight: number;
@@ -19,12 +22,17 @@ export interface DumpParts {
   readonly sync: object;
 }
 
-export function configDump({ version, written, secrets, plan, boxes, nowMs, inFlight, sync }: DumpParts): string {
+/** More than anyone reads at once; how many there are is told. */
+const maxWarnings = 100;
+const maxMessage = 1_000;
+
+export function configDump({ version, written, secrets, plan, warnings, boxes, nowMs, inFlight, sync }: DumpParts): string {
+  const masking = createMasking(written, secrets);
   const dump = {
     version,
     inFlight,
     sync,
-    config: maskedConfig(written, secrets),
+    config: masking.config,
     settings: plan.settings,
     binds: plan.binds.map(({ port, listeners, tls }) => ({
       port,
@@ -33,7 +41,14 @@ export function configDump({ version, written, secrets, plan, boxes, nowMs, inFl
     })),
     upstreams: plan.upstreams.map(({ name, baseUrl, kind, tls }) => ({ name, baseUrl, kind, hasTlsSettings: tls !== undefined })),
     boxes,
-    warnings: plan.warnings,
+    warningCount: warnings.length,
+    // Without the line of the file, which may hold anything.
+    warnings: warnings.slice(0, maxWarnings).map(({ line, column, path, message }) => ({
+      line,
+      column,
+      path: masking.text(path),
+      message: masking.text(message).slice(0, maxMessage),
+    })),
   };
   return `${JSON.stringify(dump, replacer, 2)}\n`;
 }

@@ -51,6 +51,6 @@ export async function prepare(surroundings: Surroundings, platform: Platform, op
   }
   for (const warning of result.opened.warnings) err(`warning: ${warning}\n`);
   for (const { path, message } of clearSecretWarnings(told.settings, surroundings.modeOf))
-    err(`warning: ${told.settings.config.name} ${path}: ${message}\n`);
+    err(`warning: ${result.opened.warningAt(path, message)}\n`);
   return { goesOn: true, opened: result.opened, settings: told.settings, files: told.files };
 }

@@ -13,16 +13,29 @@ export const mask = '<secret>';
 /** A secret that also stands elsewhere, as in a header's value, is masked there when it is at least so long. */
 const minSoughtLength = 6;
 
+export interface Masking {
+  /** As it may be shown. */
+  readonly config: unknown;
+  /** Any other text, without the secrets that the configuration holds. */
+  text(text: string): string;
+}
+
 /** `written`: a configuration that the schema accepts. What stands in `alsoSecret` is masked wherever it stands. */
-export function maskedConfig(
+export function createMasking(
   written: unknown,
   alsoSecret: readonly string[] = [],
   schema: z.core.$ZodType = configSchema,
-): unknown {
+): Masking {
   const secrets = new Set(alsoSecret);
   const masked = show([schema], written, { secrets, ofUnknown: (value) => hidden(value, secrets) });
   const sought = [...secrets].filter((secret) => secret.length >= minSoughtLength).sort((a, b) => b.length - a.length);
-  return mapTexts(masked, (text) => withoutUserInfo(sought.reduce((left, secret) => left.replaceAll(secret, mask), text)));
+  const text = (given: string) => withoutUserInfo(sought.reduce((left, secret) => left.replaceAll(secret, mask), given));
+  return { config: mapTexts(masked, text), text };
+}
+
+/** `createMasking` for the configuration alone. */
+export function maskedConfig(written: unknown, alsoSecret?: readonly string[], schema?: z.core.$ZodType): unknown {
+  return createMasking(written, alsoSecret, schema).config;
 }
 
 /** As `maskedConfig`, for a file that the schema may not know in full: what is unknown is left out, and not called a secret. */

@@ -36,6 +36,8 @@ export interface Opened {
   readonly everyRouteIsProtected: boolean;
   readonly admin: AdminAddresses;
   readonly warnings: readonly string[];
+  /** A line at a path of the YAML, for what is found out beside the plan. */
+  warningAt(yamlPath: string, message: string): string;
   /** The demo box may answer while no other does. */
   readonly hasDemo: boolean;
   /** What is in force, for whoever shows it. */
@@ -214,6 +216,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     get warnings() {
       return current.warnings.map(formatDiagnostic);
     },
+    warningAt: (yamlPath, message) => formatDiagnostic(current.diagnosticAt(yamlPath, message)),
     get hasDemo() {
       return current.hasDemo;
     },
@@ -233,6 +236,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
         written: current.written,
         secrets: [settings.apiKey, settings.adminToken].filter((secret) => secret !== undefined),
         plan: current.plan,
+        warnings: current.warnings,
         boxes: current.herd.describe(),
         nowMs: clock.now(),
         inFlight: gateway.inFlight,

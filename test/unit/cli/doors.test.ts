@@ -66,6 +66,7 @@ function opened(more: Partial<Opened> = {}): Opened {
     hasDemo: true,
     metricsText: () => '',
     configDump: () => '',
+    warningAt: (_path, message) => message,
     flushTelemetry: () => Promise.resolve(),
     ...more,
   };

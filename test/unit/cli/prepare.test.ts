@@ -1,22 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { prepare, version } from '../../../src/cli/prepare.ts';
-import type { OpenResult } from '../../../src/entry/open.ts';
+import { type OpenResult, openGateway } from '../../../src/entry/open.ts';
 import type { Platform } from '../../../src/platform.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 
-const platform = { runtime: 'node', refuses: () => undefined } as unknown as Platform;
+const platform = { runtime: 'node', refuses: () => undefined, clock: createFakeClock() } as unknown as Platform;
 
-async function run(args: readonly string[], result: OpenResult = { ok: false, problems: [] }) {
+const smallest = 'binds: [{ port: 3000, listeners: [{ routes: [] }] }]';
+
+async function run(
+  args: readonly string[],
+  result: OpenResult | typeof openGateway = { ok: false, problems: [] },
+  { text = smallest, mode }: { text?: string; mode?: number } = {},
+) {
   let out = '';
   let err = '';
   let opened = 0;
   const prepared = await prepare(
     {
       args,
-      env: () => undefined,
-      readFile: () => 'binds: [{ port: 3000, listeners: [{ routes: [] }] }]',
+      env: (name) => (name === 'KEY' ? 'key-of-clients' : undefined),
+      readFile: () => text,
       readStdin: () => '',
       isTerminalGone: () => false,
-      modeOf: () => undefined,
+      modeOf: () => mode,
       out: (text) => {
         out += text;
       },
@@ -25,9 +32,9 @@ async function run(args: readonly string[], result: OpenResult = { ok: false, pr
       },
     },
     platform,
-    async () => {
+    async (...given) => {
       opened++;
-      return result;
+      return typeof result === 'function' ? result(...given) : result;
     },
   );
   return { out, err, opened, exitCode: prepared.goesOn ? 'goes on' : prepared.exitCode };
@@ -43,6 +50,26 @@ describe('prepare', () => {
       opened: 1,
       exitCode: 'goes on',
     });
+  });
+
+  it('tells where a secret stands in clear, as --validate-only does, and not what it is', async () => {
+    const file = {
+      mode: 0o644,
+      text: `llm:
+  port: 3000
+  policies: { apiKey: { keys: [{ key: $KEY }] } }
+  models:
+  - name: a
+    provider: openAI
+    params: { apiKey: sk-in-clear }
+`,
+    };
+    const line =
+      'warning: x.yaml:7:15 llm.models[0].params.apiKey: this secret stands in clear in a file that every user of this machine may read: chmod 600 x.yaml, or write a variable or {file: path}\n  7 |     params: { apiKey: …\n';
+    const started = await run(['-f', 'x.yaml'], openGateway, file);
+    expect(started.err).toContain(line);
+    expect(started.err).not.toContain('sk-in-clear');
+    expect((await run(['-f', 'x.yaml', '--validate-only'], openGateway, file)).err).toContain(line);
   });
 
   it('--validate-only opens nothing and ends', async () => {

@@ -202,3 +202,46 @@ function problemsOf({ sync }: Opened) {
 function box(name: string): string {
   return `{ name: ${name}, hostOverride: "den:11434", provider: { openAI: {} } }`;
 }
+
+describe('config_dump', () => {
+  const warningsIn = (opened: Opened) => {
+    const { warnings, warningCount } = JSON.parse(opened.configDump()) as { warnings: object[]; warningCount: number };
+    return { warnings, warningCount };
+  };
+
+  it('has the warnings of the text and of the plan in force, with their places and no secret', async () => {
+    const lock = `        apiKey: { mode: optional, keys: [{ key: sk-in-clear }] }\n`;
+    const { opened, take } = await opening(yaml('one', lock));
+    expect(warningsIn(opened)).toEqual({
+      warningCount: 1,
+      warnings: [
+        {
+          line: 8,
+          column: 25,
+          path: 'binds[0].listeners[0].routes[0].policies.apiKey.mode',
+          message: 'optional lets requests in that show nothing; only wrong credentials are refused: strict locks',
+        },
+      ],
+    });
+    // A name that is the key: the warning would tell it.
+    const twice = (name: string) => `    - name: ${name}\n      backends: [{ host: localhost:1 }]\n`;
+    await take(`${yaml('one', lock)}${twice('sk-in-clear')}${twice('sk-in-clear')}`);
+    const after = warningsIn(opened);
+    expect(after.warningCount).toBeGreaterThan(1);
+    expect(JSON.stringify(after)).toContain('a route named \\"<secret>\\" stands above');
+    expect(JSON.stringify(after)).not.toContain('sk-in-clear');
+    await take(yaml('two'));
+    expect(warningsIn(opened)).toEqual({ warningCount: 0, warnings: [] });
+  });
+
+  it('has a hundred of them at most', async () => {
+    const routes = Array.from(
+      { length: 120 },
+      (_, at) => `    - { name: r${at}, matches: [{ path: { exact: x } }], backends: [{ host: "a:1" }] }\n`,
+    );
+    const { opened } = await opening(`${yaml('one')}${routes.join('')}`);
+    const { warnings, warningCount } = warningsIn(opened);
+    expect(warnings).toHaveLength(100);
+    expect(warningCount).toBeGreaterThan(100);
+  });
+});
