@@ -333,6 +333,8 @@ export interface Outgoing {
 export interface Attempt {
   readonly exchange: Exchange;
   readonly upstream: Upstream;
+  /** The upstream is spoken to as an Ollama box. */
+  readonly isBox: boolean;
   readonly outgoing: Outgoing;
   /** Present when the call has a JSON body: read and edited member by member, exact in everything that is not touched. */
   body: JsonDraft | undefined;

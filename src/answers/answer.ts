@@ -1,5 +1,6 @@
 /** What a matched route answers: one file per kind of request, chosen here by the route's backend and the path. */
 import { hasPassed, instanceHeader } from '../backends/outgoing.ts';
+import { isBoxForSure } from '../backends/speech.ts';
 import type { AiBackend, Backend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, Protocol } from '../exchange.ts';
@@ -55,7 +56,8 @@ function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Respon
   const isOpened = ai.openPaths.opens(exchange.method, path);
   const isOpen = !hasBox || isOpened;
   if (isOpen && (type === 'passthrough' || type === 'detect')) return answerOpenPath(exchange, ai, tools);
-  const served = verdict.kind === 'served' || hasBox ? verdict : verdictBelowV1(exchange.method, path, verdict);
+  const isWhole = verdict.kind === 'served' || ai.targets.some((target) => isBoxForSure(target, tools.fleet));
+  const served = isWhole ? verdict : verdictBelowV1(exchange.method, path, verdict);
   if (served.kind === 'served') return answerProtocol(exchange, ai, served.protocol, served.modelId, tools);
   if (isOpen) return answerOpenPath(exchange, ai, tools, isOpened);
   if (verdict.kind === 'unknown') throw new GatewayError('path_not_served', unknownPathMessage(exchange.method, path));

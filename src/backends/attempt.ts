@@ -19,6 +19,7 @@ import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
+import { isSpokenToAsBox } from './speech.ts';
 import type { Candidate, Target } from './target.ts';
 
 export interface AttemptTools extends SendTools {
@@ -83,7 +84,8 @@ export async function tryOne(
 ): Promise<AttemptsResult> {
   const { target, model } = candidate;
   const { upstream } = target;
-  const isBox = tools.fleet.isBox(upstream);
+  const isMaybeBox = tools.fleet.isBox(upstream);
+  const isBox = isSpokenToAsBox(target, exchange.protocol, tools.fleet);
   const translation = call === undefined ? undefined : target.translationFor(exchange.protocol, isBox);
   const { path, query } = target.pathFor({
     protocol: translation?.upstream ?? exchange.protocol,
@@ -96,8 +98,9 @@ export async function tryOne(
   const attempt: Attempt = {
     exchange,
     upstream,
+    isBox,
     outgoing: createOutgoing(exchange, {
-      isBox,
+      isBox: isMaybeBox,
       path,
       query,
       instanceId: tools.instanceId,
@@ -122,7 +125,7 @@ export async function tryOne(
   response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
   if (response !== undefined) return { kind: 'instead', candidate, response };
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
-    tools.judgeEdited(attempt, { method: exchange.method, path, model }, isBox);
+    tools.judgeEdited(attempt, { method: exchange.method, path, model }, isMaybeBox);
 
   const admitted = isBox ? admit(exchange, target, model, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;

@@ -2,6 +2,7 @@
 import type { Exchange, Fleet } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import { affinityDraw } from './affinity.ts';
+import { isSpokenToAsBox } from './speech.ts';
 import type { Candidate, Target } from './target.ts';
 
 interface Ranked {
@@ -40,7 +41,9 @@ export function orderCandidates(
 ): readonly Candidate[] {
   const [only] = targets;
   if (targets.length === 1 && only !== undefined && only.weight !== 0)
-    return [{ target: only, model: only.modelFor(requested, fleet.isBox(only.upstream)), isLastResort: false }];
+    return [
+      { target: only, model: only.modelFor(requested, isSpokenToAsBox(only, exchange.protocol, fleet)), isLastResort: false },
+    ];
   const known: Known = { fleet, random, exchange };
   const session = sessionOf(targets, exchange);
   const isDrawn = session !== undefined || targets.some((target) => target.weight !== undefined);
@@ -64,7 +67,7 @@ export function orderCandidates(
 function rank(target: Target, position: number, requested: string | undefined, known: Known, draw: number): Ranked {
   const { upstream } = target;
   const { fleet, exchange } = known;
-  const isBox = fleet.isBox(upstream);
+  const isBox = isSpokenToAsBox(target, exchange.protocol, fleet);
   const model = target.modelFor(requested, isBox);
   const name = model === undefined ? undefined : canonicalModel(model);
   const has = name === undefined ? undefined : fleet.hasModel(upstream, name);

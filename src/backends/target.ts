@@ -28,6 +28,8 @@ export interface Target {
   readonly passthrough: 'detect' | 'opaque' | undefined;
   /** Keys of the configuration that bind every call here, and would not if one passed without being understood. */
   readonly binds: readonly string[];
+  /** The configuration names the formats that it speaks: it is spoken to in them until a probe has found Ollama there. */
+  readonly namesFormats: boolean;
   /** The model that the configuration names for this target, if it does. */
   readonly declares: string | undefined;
   /**

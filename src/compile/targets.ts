@@ -71,6 +71,7 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     affinity: affinityOf(innermost<SessionAffinityOptions>(layers, 'sessionAffinity')),
     passthrough: scope.passthrough,
     binds: scope.passthrough === undefined ? bindingKeysOf(ai, layers) : [],
+    namesFormats: wanted.provider.kind === 'custom',
     declares: wanted.model,
     modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),
@@ -121,6 +122,7 @@ export function createHostTarget(host: HostPort, scope: TargetScope): Target {
     affinity: affinityOf(innermost<SessionAffinityOptions>(scope.layers, 'sessionAffinity')),
     passthrough: undefined,
     binds: [],
+    namesFormats: false,
     declares: undefined,
     modelFor: () => undefined,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),
@@ -153,7 +155,10 @@ function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: T
   });
 }
 
-/** Whoever has an address of its own and asks for no credential is taken for a box, until a probe says otherwise. */
+/**
+ * Whoever has an address of its own and asks for no credential is taken for a box, until a probe says otherwise. Where formats
+ * are named this only guards it: it is spoken to in them until a probe has found Ollama there (`namesFormats`).
+ */
 function kindOf({ provider, address }: ProviderTarget, hasCredential: boolean): Upstream['kind'] {
   if (provider.kind === 'preset') return provider.preset === 'ollama' ? 'box' : 'openai';
   if (provider.kind === 'anthropic' || provider.kind === 'gemini') return 'openai';

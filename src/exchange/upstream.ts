@@ -48,6 +48,8 @@ export interface KnownModel {
 export interface Fleet {
   /** Whether this upstream answers as Ollama: the configuration's presumption until a probe has told. */
   isBox(upstream: Upstream): boolean;
+  /** Whether a probe has found Ollama there. */
+  isProvenBox(upstream: Upstream): boolean;
   /** Undefined: never asked, or not lately. */
   isAlive(upstream: Upstream): boolean | undefined;
   /** By canonical name (`canonicalModel`); undefined when the box's list is not known. */

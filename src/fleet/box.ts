@@ -96,6 +96,11 @@ export class Box {
     return this.upstream.kind === 'box' && this.#isOllama !== false;
   }
 
+  /** A probe has found Ollama there; once found, it stays so until something else answers. */
+  get isProven(): boolean {
+    return this.upstream.kind === 'box' && this.#isOllama === true;
+  }
+
   get isAlive(): boolean | undefined {
     return this.#isSelf ? false : this.#liveness.isUp(this.#nowMs);
   }

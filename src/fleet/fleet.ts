@@ -141,6 +141,7 @@ export function createFleet(setting: FleetSetting): Herd {
     },
 
     isBox: (upstream) => boxOf(upstream)?.isBox ?? upstream.kind === 'box',
+    isProvenBox: (upstream) => boxOf(upstream)?.isProven ?? false,
     isAlive: (upstream) => boxOf(upstream)?.isAlive,
     hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonical(model)),
     isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonical(model))?.remoteHost !== undefined,

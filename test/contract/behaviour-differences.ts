@@ -27,7 +27,7 @@ export const differences: Readonly<Record<string, readonly Difference[]>> = {
     because("translated calls go to the upstream's own path", 0),
     because('Messages reach an Anthropic upstream as they came', 1),
   ],
-  'ai-custom-provider': [because(pathDecides, 1, 2, 3)],
+  'ai-custom-provider': [because(pathDecides, 2)],
   'ai-defaults-overrides': [because(bytesStay, 2), because(pathDecides, 3)],
   'ai-model-aliases': [because(pathDecides, 4)],
   'ai-pathoverride': [because(pathDecides, 1)],

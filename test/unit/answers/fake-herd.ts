@@ -44,6 +44,7 @@ export class FakeHerd implements Herd {
   }
 
   isBox = (upstream: Upstream) => this.#of(upstream).isBox ?? upstream.kind === 'box';
+  isProvenBox = (upstream: Upstream) => this.#of(upstream).isBox === true;
   isAlive = (upstream: Upstream) => this.#of(upstream).isAlive;
   hasModel = (upstream: Upstream, model: string) => this.#of(upstream).models?.some((name) => isSame(name, model));
   isRemote = (upstream: Upstream, model: string) => this.#of(upstream).remote?.some((name) => isSame(name, model)) ?? false;

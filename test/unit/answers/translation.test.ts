@@ -166,9 +166,96 @@ llm:
     });
     await stage.read('/v1/messages', { body: messagesBody });
     expect(stage.sent.map(({ url }) => url)).toEqual(['http://a:11434/v1/messages']);
-    const other = stageOf(boxes([`{ ai: { name: up, provider: ${custom('completions')}${at} } }`]), { up: message });
-    await other.read('/v1/messages', { body: messagesBody });
-    expect(sentBy(other)).toEqual([['http://up:1/v1/messages', ['model', 'max_tokens', 'messages']]]);
+  });
+
+  describe('a custom server without a credential, which may be Ollama', () => {
+    const open = (provider = custom('completions'), answer: Answer = completion) =>
+      stageOf(boxes([`{ ai: { name: up, provider: ${provider}${at} } }`]), { up: answer });
+
+    test('is spoken to in its formats until a probe has found Ollama there', async () => {
+      const stage = open();
+      const first = await stage.read('/v1/messages', { body: messagesBody });
+      expect(JSON.parse(first.text)).toMatchObject({ type: 'message', content: [{ type: 'text', text: 'hi' }] });
+      stage.herd.know('up', { isBox: true });
+      stage.script = () => message;
+      await stage.read('/v1/messages', { body: messagesBody });
+      expect(sentBy(stage)).toEqual([
+        ['http://up:1/v1/chat/completions', ['model', 'max_tokens', 'messages']],
+        ['http://up:1/v1/messages', ['model', 'max_tokens', 'messages']],
+      ]);
+    });
+
+    test('errors come back in the words of the client from the first call on', async () => {
+      const stage = open(custom('completions'), json({ error: { message: 'slow down', type: 'rate_limit' } }, 429));
+      const { status, text } = await stage.read('/v1/messages', { body: messagesBody });
+      const error = { type: 'rate_limit_error', message: 'slow down' };
+      expect([status, JSON.parse(text)]).toEqual([429, { type: 'error', error }]);
+    });
+
+    test('its model is asked for, on its own path, also where the client leaves /v1 out', async () => {
+      const stage = open('{ custom: { model: qwen3, formats: [{ type: completions, path: /chat }] } }');
+      await stage.read('/v1/chat/completions', { body: chatBody });
+      await stage.read('/chat/completions', { body: chatBody });
+      stage.herd.know('up', { isBox: true });
+      await stage.read('/v1/chat/completions', { body: chatBody });
+      expect(stage.sent.map(({ url, text }) => [url, JSON.parse(text ?? '').model])).toEqual([
+        ['http://up:1/chat', 'qwen3'],
+        ['http://up:1/chat', 'qwen3'],
+        ['http://up:1/v1/chat/completions', 'm'],
+      ]);
+      expect((await stage.read('/chat/completions', { body: chatBody })).status).toBe(404);
+    });
+
+    test('its model is asked for among several, too', async () => {
+      const provider = '{ custom: { model: qwen3, formats: [{ type: completions }] } }';
+      const stage = stageOf(boxes([`{ ai: { name: up, provider: ${provider}${at} } }`, 'a']), { up: completion });
+      await stage.read('/v1/chat/completions', { body: chatBody });
+      expect(JSON.parse(stage.sent[0]?.text ?? '').model).toBe('qwen3');
+    });
+
+    test('counts tokens itself where it says so', async () => {
+      const stage = open(custom('messages', 'anthropicTokenCount'), json({ input_tokens: 5 }));
+      const counted = await stage.read('/v1/messages/count_tokens', { body: messagesBody });
+      expect([counted.text, stage.sent.length]).toEqual(['{"input_tokens":5}', 1]);
+      stage.herd.know('up', { isBox: true });
+      const guessed = await stage.read('/v1/messages/count_tokens', { body: messagesBody });
+      expect([guessed.headers.get('x-corral-estimated'), stage.sent.length]).toEqual(['true', 1]);
+    });
+
+    test("Ollama's own protocol goes there as it is: no format stands for it", async () => {
+      const stage = open();
+      expect((await stage.read('/api/chat', { body: chatBody })).status).toBe(200);
+      expect(stage.sent[0]?.url).toBe('http://up:1/api/chat');
+    });
+
+    test('what guards boxes guards it before anybody knows', async () => {
+      const stage = open();
+      const pull = await stage.read('/api/pull', { body: { model: 'm' } });
+      const unknown = await stage.read('/api/new', { body: {} });
+      const cloud = await stage.read('/v1/chat/completions', { body: { ...chatBody, model: 'big:cloud' } });
+      expect([pull.status, unknown.status, cloud.status]).toEqual([403, 404, 403]);
+      expect(stage.sent).toEqual([]);
+      const headers = { authorization: 'Bearer mine', cookie: 'a=b' };
+      await stage.read('/v1/chat/completions', { body: chatBody, headers });
+      expect(stage.sent[0]?.headers).not.toHaveProperty('authorization');
+      expect(stage.sent[0]?.headers).not.toHaveProperty('cookie');
+      expect(stage.sent[0]?.headers).toMatchObject({ 'x-corral-via': 'corral-1' });
+    });
+
+    test('a policy cannot make a model of the cloud of a call, either', async () => {
+      const route = `{ ai: { transformations: { model: '"big:cloud"' } } }`;
+      const stage = stageOf(boxes([`{ ai: { name: up, provider: ${custom('completions')}${at} } }`], { route }), {
+        up: completion,
+      });
+      const { status } = await stage.read('/v1/chat/completions', { body: chatBody });
+      expect([status, stage.sent]).toEqual([403, []]);
+    });
+
+    test('with openAI as its provider it is taken for a box at once', async () => {
+      const stage = open('{ openAI: {} }', message);
+      await stage.read('/v1/messages', { body: messagesBody });
+      expect(stage.sent[0]?.url).toBe('http://up:1/v1/messages');
+    });
   });
 
   test.each([

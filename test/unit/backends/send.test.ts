@@ -20,6 +20,7 @@ function start(tries: Tries, { kind = 'box', timeoutMs, authority }: Given = {})
   const attempt: Attempt = {
     exchange: tries.exchange,
     upstream: one,
+    isBox: kind === 'box',
     outgoing: { method: 'POST', path: '/api/chat', query: '?x=1', authority, headers: { 'x-a': '1' } },
     body: undefined,
     protocol: undefined,

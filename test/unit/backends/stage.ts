@@ -29,6 +29,7 @@ export function target(name: string, given: Partial<Target> & { readonly kind?: 
     affinity: undefined,
     passthrough: undefined,
     binds: [],
+    namesFormats: false,
     declares: undefined,
     modelFor: (requested) => requested ?? rest.declares,
     pathFor: ({ clientPath, query }) => ({ path: clientPath, query }),

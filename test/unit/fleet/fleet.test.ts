@@ -39,6 +39,28 @@ async function timed(world: World, work: Promise<unknown>): Promise<number> {
 
 const namesOf = (herd: Herd) => herd.models().map(({ model, boxes }) => [model.name, boxes]);
 
+describe('who is Ollama', () => {
+  const other: Script = { answers: { '/v1/models': {} } };
+  const locked: Script = { answers: { '/api/version': new Raw(403, '') } };
+
+  it('is presumed until a probe has told, and proven only by one', async () => {
+    const world = createWorld();
+    const cloud = upstreamNamed('cloud', 'http://cloud', 'openai');
+    const herd = herdOf(world, [attic, den, laptop, ghost, cloud], [healthyBox([]), other, locked, undefined, healthyBox([])]);
+    const standings = () => [attic, den, laptop, ghost, cloud].map((one) => [herd.isBox(one), herd.isProvenBox(one)]);
+    const presumed = [true, false];
+    expect(standings()).toEqual([presumed, presumed, presumed, presumed, [false, false]]);
+    await timed(world, herd.learn());
+    expect(standings()).toEqual([[true, true], [false, false], presumed, presumed, [false, false]]);
+    world.scripts.delete(attic.baseUrl);
+    await timed(world, herd.checkAlive(attic));
+    expect([herd.isAlive(attic), herd.isProvenBox(attic)]).toEqual([false, true]);
+    world.scripts.set(attic.baseUrl, other);
+    await timed(world, herd.checkAlive(attic));
+    expect([herd.isBox(attic), herd.isProvenBox(attic)]).toEqual([false, false]);
+  });
+});
+
 describe('lists of several boxes', () => {
   it('are the union, each model once with its number of boxes, newest first', async () => {
     const world = createWorld();

@@ -169,12 +169,19 @@ const box: Upstream = { name: 'box', baseUrl: 'http://localhost:11434', kind: 'b
 
 /** One try that is about to leave. `body` is the JSON text of the call. */
 export function fakeAttempt(
-  fake: FakeRequest & { readonly body?: string; readonly outgoing?: Record<string, string> } = {},
+  fake: FakeRequest & {
+    readonly body?: string;
+    readonly outgoing?: Record<string, string>;
+    readonly protocol?: Attempt['protocol'];
+    /** Default: true. */
+    readonly isBox?: boolean;
+  } = {},
 ): Attempt {
   const exchange = fakeExchange(fake);
   return {
     exchange,
     upstream: box,
+    isBox: fake.isBox ?? true,
     outgoing: {
       method: exchange.method,
       path: exchange.path,
@@ -183,7 +190,7 @@ export function fakeAttempt(
       headers: { ...fake.outgoing },
     },
     body: fake.body === undefined ? undefined : readObject(new TextEncoder().encode(fake.body)).draft(),
-    protocol: undefined,
+    protocol: fake.protocol,
     rewrites: undefined,
     timeoutMs: undefined,
   };

@@ -42,6 +42,7 @@ function world(options: object = { percentage: 1 }, maxBodyBytes = 1_000, other 
   const attemptFor = (exchange: Exchange, outgoing: Partial<Attempt['outgoing']> = {}): Attempt => ({
     exchange,
     upstream: { name: 'up', baseUrl: 'http://up:1', kind: 'host', tls: undefined },
+    isBox: false,
     outgoing: {
       method: exchange.method,
       path: exchange.path,
