@@ -9,6 +9,7 @@ import type { JsonDraft } from '../json/object-text.ts';
 import { compileGlob } from './glob.ts';
 import { promptGuardField } from './guards/options.ts';
 import { createPromptGuard } from './guards/prompt-guard.ts';
+import { compileDefaults, compileOverrides } from './member-places.ts';
 import { definePolicy } from './policy.ts';
 
 const routeTypes = [
@@ -64,8 +65,14 @@ const optionsField = z.strictObject({
     .describe('Names that clients may use, and the models they stand for. "*" in a name stands for anything; exact names win.'),
   defaults: membersField
     .optional()
-    .describe('Members of the request body that are set where the client sent none. An explicit null counts as sent.'),
-  overrides: membersField.optional().describe('Members of the request body that are always set, whatever the client sent.'),
+    .describe(
+      'Members of the request body that are set where the client sent none, by whichever name its protocol has for them. An explicit null counts as sent.',
+    ),
+  overrides: membersField
+    .optional()
+    .describe(
+      "Members of the request body that are always set, whatever the client sent. On Ollama's own paths those that are parameters go to `options`, limits of tokens to `num_predict`.",
+    ),
   transformations: expressionsField
     .optional()
     .describe(
@@ -164,13 +171,13 @@ export const ai = definePolicy<AiOptions>({
 
 /** agentgateway's order: overrides, transformations, defaults. */
 function memberEdits({ overrides, transformations = {}, defaults }: AiOptions): (attempt: Attempt) => void {
-  const always = memberTextsOf(overrides);
-  const whereAbsent = memberTextsOf(defaults);
-  return ({ body, exchange }) => {
-    if (body === undefined) return;
-    for (const [name, json] of always) body.setText(name, json);
-    transform(body, transformations, exchange, {});
-    for (const [name, json] of whereAbsent) if (!body.has(name.toLowerCase())) body.setText(name, json);
+  const always = compileOverrides(overrides);
+  const whereAbsent = compileDefaults(defaults);
+  return (attempt) => {
+    if (attempt.body === undefined) return;
+    always(attempt);
+    transform(attempt.body, transformations, attempt.exchange, {});
+    whereAbsent(attempt);
   };
 }
 
@@ -203,13 +210,6 @@ function mergedAi(outer: AiOptions, inner: AiOptions): AiOptions {
       Object.assign(merged, { [name]: { ...outer[name], ...inner[name] } });
   }
   return merged;
-}
-
-/** Written out once, when the plan is made. */
-function memberTextsOf(members: Readonly<Record<string, unknown>> = {}): readonly (readonly [name: string, json: string])[] {
-  return Object.entries(members).flatMap(([name, value]) =>
-    name.toLowerCase() === 'model' ? [] : [[name, JSON.stringify(value ?? null)] as const],
-  );
 }
 
 /** The model asked for where the client names none. */

@@ -57,6 +57,42 @@ describe('inference', () => {
   });
 });
 
+describe('a ceiling of tokens', () => {
+  const limits = { max_tokens: 5000, max_completion_tokens: 5000, max_output_tokens: 5000, options: { num_predict: -1 } };
+  const route = '{ ai: { overrides: { max_completion_tokens: 100 } } }';
+  const sentTo = async (path: string, isBox?: boolean) => {
+    const stage = stageOf(boxes(['a'], { route }), { a: json({}) });
+    if (isBox !== undefined) stage.herd.know('a', { isBox });
+    await stage.read(path, chat('m', { input: 'x', prompt: 'x', stream: false, ...limits }));
+    const {
+      model: _,
+      messages: _messages,
+      input: _input,
+      prompt: _prompt,
+      stream: _stream,
+      ...sent
+    } = JSON.parse(stage.sent[0]?.text ?? '{}');
+    return sent;
+  };
+
+  test.each([
+    ['/api/chat', { options: { num_predict: 100 } }],
+    ['/api/generate', { options: { num_predict: 100 } }],
+    ['/v1/chat/completions', { max_tokens: 100, options: { num_predict: -1 } }],
+    ['/v1/completions', { max_tokens: 100, options: { num_predict: -1 } }],
+    ['/v1/messages', { max_tokens: 100, options: { num_predict: -1 } }],
+    ['/v1/responses', { max_output_tokens: 100, options: { num_predict: -1 } }],
+    ['/api/embed', limits],
+    ['/v1/embeddings', limits],
+  ])('binds on every path of a box: %s', async (path, sent) => {
+    expect(await sentTo(path)).toEqual(sent);
+  });
+
+  test('at other servers it is set by its own name, as agentgateway does', async () => {
+    expect(await sentTo('/v1/chat/completions', false)).toEqual({ ...limits, max_completion_tokens: 100 });
+  });
+});
+
 describe('keys hold (decision 15)', () => {
   const locked = (names: readonly string[], more = '') =>
     boxes(names, { listener: keys('{ key: k, allowedModels: ["llama3.2*", fast] }', '{ key: none, allowedModels: [] }'), more });

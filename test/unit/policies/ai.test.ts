@@ -78,6 +78,16 @@ describe('ai.defaults and ai.overrides', () => {
     expect(attempt.body).toBeUndefined();
   });
 
+  it("on Ollama's own paths parameters go where Ollama reads them: a ceiling binds there, too", () => {
+    const attempt = fakeAttempt({ body: '{"messages":[],"options":{"num_predict":-1}}', protocol: ollamaChat });
+    const given = { overrides: { max_tokens: 100 }, defaults: { temperature: 0.5, options: { num_ctx: 4096 } } };
+    ai.onAttempt?.(ai.options.parse(given), scope)?.(attempt);
+    expect(JSON.parse(bodyTextOf(attempt))).toEqual({
+      messages: [],
+      options: { num_predict: 100, temperature: 0.5, num_ctx: 4096 },
+    });
+  });
+
   it('tell the compiler about the model', () => {
     const options = ai.options.parse({ defaults: { model: 'd' }, overrides: { Model: 'o' } });
     expect([modelDefaultOf(options), modelOverrideOf(options)]).toEqual(['d', 'o']);
