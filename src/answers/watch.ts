@@ -15,6 +15,8 @@ const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
 
 /** Eyes on one answer that is under way. */
 export interface Watch {
+  /** The name of who answers, where that is no box. */
+  readonly server: string | undefined;
   readonly lease: Lease | undefined;
   touch(): void;
   stop(): void;
@@ -35,6 +37,7 @@ export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idl
     },
   });
   return {
+    server: fleet.isBox(upstream) ? undefined : upstream.name,
     lease,
     touch: silence.touch,
     get death() {
@@ -69,6 +72,7 @@ export function tapFor(
     watched.lease?.end({ how: report.how, promptTokens: report.usage?.inputTokens, outputTokens: report.usage?.outputTokens });
     onReport(report);
   };
+  const { server } = watched;
   const onFirstByte = () => {
     exchange.firstByteMs = exchange.clock.now();
     watched.lease?.began();
@@ -82,15 +86,23 @@ export function tapFor(
         call !== undefined && call.protocol === protocol && !call.wantsUsage && call.boxChanges.has('stream_options'),
       errorEvent: (message, seen) =>
         protocol.errorInStream(new GatewayError('broken_stream', watched.death ?? message), exchange.id, seen),
+      server,
       onFirstByte,
       onBytes,
       onEnd,
     });
   }
   if (protocol !== undefined && (headers.get('content-type') ?? '').startsWith('application/json')) {
-    return createAnswerTap({ usageOf: protocol.usageOf, expectedBytes: contentLengthOf(headers), onFirstByte, onBytes, onEnd });
+    return createAnswerTap({
+      usageOf: protocol.usageOf,
+      expectedBytes: contentLengthOf(headers),
+      server,
+      onFirstByte,
+      onBytes,
+      onEnd,
+    });
   }
-  return createPlainTap({ onFirstByte, onBytes, onEnd });
+  return createPlainTap({ server, onFirstByte, onBytes, onEnd });
 }
 
 /** What the tap learned, written into the exchange. */

@@ -69,11 +69,11 @@ class EventTap implements Tap {
   }
 
   end(): StreamEnd {
-    return this.#close(stoppedShort, undefined);
+    return this.#close(stoppedShort(this.#options.server), undefined);
   }
 
   fail(cause: unknown): StreamEnd {
-    return this.#close(brokeOff, cause);
+    return this.#close(brokeOff(this.#options.server), cause);
   }
 
   gone(): void {

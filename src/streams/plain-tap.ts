@@ -28,9 +28,9 @@ export function createPlainTap(options: PlainTapOptions): Tap {
     end() {
       const hasLength = options.expectedBytes === undefined || options.expectedBytes === bytes;
       if (hasLength && (options.isWhole === undefined || options.isWhole())) return finish({ how: 'completed' });
-      return finish({ how: 'broken', failure: stoppedShort });
+      return finish({ how: 'broken', failure: stoppedShort(options.server) });
     },
-    fail: (cause) => finish({ how: 'broken', failure: brokeOff, cause }),
+    fail: (cause) => finish({ how: 'broken', failure: brokeOff(options.server), cause }),
     gone() {
       finish({ how: 'abandoned' });
     },

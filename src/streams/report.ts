@@ -20,6 +20,8 @@ export interface TapReport {
 
 /** What every tap tells while it runs. */
 export interface TapListeners {
+  /** The name of who answers, where that is no box. */
+  readonly server?: string | undefined;
   /** Before anything else, at the first chunk that is not empty. */
   onFirstByte(): void;
   /** At each chunk that is not empty. */
@@ -30,6 +32,12 @@ export interface TapListeners {
 
 export const noBytes = new Uint8Array(0);
 
-/** Said to clients. */
-export const stoppedShort = 'The box ended its answer before it was whole; its log tells why.';
-export const brokeOff = 'The connection to the box broke off in the middle of its answer.';
+/** Said to clients. `server`: the name of one that is no box. */
+export function stoppedShort(server: string | undefined): string {
+  const who = server ?? 'The box';
+  return `${who} ended its answer before it was whole${server === undefined ? '; its log tells why' : ''}.`;
+}
+
+export function brokeOff(server: string | undefined): string {
+  return `The connection to ${server ?? 'the box'} broke off in the middle of its answer.`;
+}

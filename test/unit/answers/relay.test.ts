@@ -67,6 +67,36 @@ describe('streams', () => {
     expect(stage.told[0]?.exchange.usage).toEqual({ inputTokens: 0, outputTokens: 3, estimated: true });
   });
 
+  test.each([
+    [
+      'a box',
+      '{ ai: { name: den, hostOverride: "a:1", provider: { openAI: {} } } }',
+      'The box ended its answer before it was whole; its log tells why.',
+      'The connection to the box broke off in the middle of its answer.',
+    ],
+    [
+      'another server',
+      '{ ai: { name: openrouter, hostOverride: "a:1", provider: { openAI: {} } }, policies: { backendAuth: { key: k } } }',
+      'openrouter ended its answer before it was whole.',
+      'The connection to openrouter broke off in the middle of its answer.',
+    ],
+  ])('a cut answer of %s says whose it was, to the client and in the log', async (_who, backend, stopped, brokenOff) => {
+    for (const [ends, message] of [
+      ['clean', stopped],
+      ['broken', brokenOff],
+    ] as const) {
+      for (const streams of [true, false]) {
+        const answer: Answer = streams
+          ? sse(['data: {"choices":[{"delta":{"content":"a"}}]}\n\n'], ends)
+          : { ...json({}), body: '{"choices":[', ends };
+        const stage = stageOf(boxes([backend]), { a: answer });
+        const { text } = await textBeforeCut(await stage.ask('/v1/chat/completions', chat('m', { stream: streams })));
+        if (streams) expect(text).toContain(`"message":"${message}"`);
+        expect(stage.told.map(({ exchange }) => exchange.error?.message)).toEqual([message]);
+      }
+    }
+  });
+
   test.each(['clean', 'broken'] as const)(
     'one that stops short (%s) ends with an error and without the end’s mark',
     async (ends) => {
