@@ -58,6 +58,8 @@ export async function send(
   if (outgoing.authority !== undefined && outgoing.authority !== upstream.baseUrl.slice(upstream.baseUrl.indexOf('//') + 2)) {
     outgoing.headers.host = outgoing.authority;
   }
+  // Last, and here, so that no policy and no log sees them: they are the box's own, such as a tunnel's credential.
+  if (upstream.box !== undefined) Object.assign(outgoing.headers, upstream.box.headers);
   const settled = tools.platform.send({
     method: outgoing.method,
     url: upstream.baseUrl + outgoing.path + outgoing.query,

@@ -23,6 +23,7 @@ import { serverTlsOf } from './server-tls.ts';
 import { createServers, moderationOf } from './servers.ts';
 import { settingsOf } from './settings.ts';
 import { compileTelemetry } from './telemetry.ts';
+import { warnOfUnusedBoxes } from './unused-boxes.ts';
 import { createUpstreams } from './upstreams.ts';
 
 export interface CompileScope {
@@ -49,7 +50,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   const warnings: string[] = [];
   const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   const attached = createAttachedPolicies(config.policies);
-  const upstreams = createUpstreams(scope.platform.refuses, scope.state);
+  const upstreams = createUpstreams(scope.platform.refuses, scope.state, config.fleet.boxes);
   const backendScope: BackendScope = {
     config,
     upstreams,
@@ -89,6 +90,7 @@ export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
   }));
   for (const index of attached.unused())
     warnings.push(`policies[${index}].target: names nothing here that serves requests, so this policy does nothing`);
+  warnOfUnusedBoxes(upstreams, backendScope.surroundings.warn);
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
   return {
     binds,

@@ -145,10 +145,11 @@ function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: T
   const isVendor = wanted.address === undefined;
   const authority = wanted.address?.authority ?? `${new URL(vendorOf(wanted).baseUrl).host}:443`;
   const scheme = wanted.address?.scheme ?? (isVendor || tls !== undefined ? 'https' : 'http');
+  const baseUrl = `${scheme}://${withoutDefaultPort(scheme, authority)}`;
   return upstreams.upstreamFor({
     name: wanted.name,
-    baseUrl: `${scheme}://${withoutDefaultPort(scheme, authority)}`,
-    kind: kindOf(wanted, hasCredential),
+    baseUrl,
+    kind: kindOf(wanted, hasCredential, upstreams.isNamedBox(baseUrl)),
     tls: tls === undefined ? undefined : upstreamTlsOf(tls),
     host: hostShownTo(layers, authority),
     yamlPath,
@@ -159,7 +160,8 @@ function aiUpstreamOf(wanted: ProviderTarget, { layers, upstreams, yamlPath }: T
  * Whoever has an address of its own and asks for no credential is taken for a box, until a probe says otherwise. Where formats
  * are named this only guards it: it is spoken to in them until a probe has found Ollama there (`namesFormats`).
  */
-function kindOf({ provider, address }: ProviderTarget, hasCredential: boolean): Upstream['kind'] {
+function kindOf({ provider, address }: ProviderTarget, hasCredential: boolean, isNamedBox: boolean): Upstream['kind'] {
+  if (isNamedBox) return 'box';
   if (provider.kind === 'preset') return provider.preset === 'ollama' ? 'box' : 'openai';
   if (provider.kind === 'anthropic' || provider.kind === 'gemini') return 'openai';
   return address === undefined || hasCredential ? 'openai' : 'box';

@@ -4,7 +4,7 @@ import { baseUrlField } from '../fields/base-url.ts';
 import { byteSizeField } from '../fields/byte-size.ts';
 import { durationField } from '../fields/duration.ts';
 import { onlyHere } from '../fields/portable.ts';
-import { secretField } from '../fields/secret.ts';
+import { holdsSecret, secretField } from '../fields/secret.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 
 /** Durations that become timers: not so short that Corral does nothing else, not longer than the runtimes' timers (24 days). */
@@ -35,17 +35,44 @@ const openPathField = textField(
   'METHOD /path',
 );
 
+/** Hop-by-hop headers and those that Corral writes itself. */
+const ownHeaders =
+  /^(?:host|connection|content-length|content-encoding|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-connection|x-corral-.*)$/;
+
+/** Output: names in lower case. */
+const boxHeadersField = z
+  .record(z.string(), holdsSecret(z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'expected the value of a header, on one line')))
+  .transform((given, context) => {
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(given)) {
+      const lower = name.toLowerCase();
+      const message = !/^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(lower)
+        ? 'expected the name of a header'
+        : lower === 'host'
+          ? 'the Host is set with the policy urlRewrite.authority of the backend'
+          : ownHeaders.test(lower)
+            ? 'this header belongs to the connection or to Corral and cannot be set'
+            : Object.hasOwn(headers, lower)
+              ? 'this header stands here twice'
+              : undefined;
+      if (message !== undefined) context.addIssue({ code: 'custom', message, path: [name] });
+      headers[lower] = value.trim();
+    }
+    return headers;
+  });
+
 const boxField = z
   .strictObject({
-    url: baseUrlField.describe('Scheme, host and port of the box, as a backend of this file reaches it.'),
+    url: baseUrlField
+      .refine(({ path }) => path === '', 'expected scheme, host and port alone, such as "http://box.lan:11434", without a path')
+      .describe('Scheme, host and port of the box, as a backend of this file reaches it.'),
     name: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected letters, digits, ".", "_" and "-", 63 at most')
       .optional()
       .describe('What the box is called in headers, logs and commands. Left out: as its backend is called.'),
-    headers: z
-      .record(z.string(), z.string())
-      .default({})
+    headers: boxHeadersField
+      .prefault({})
       .describe("Sent with every request to the box, probes included: a tunnel's credential, for instance."),
     weight: z
       .number()
@@ -80,6 +107,20 @@ const boxField = z
     error: 'the reserve takes all of vram',
     path: ['reserve'],
   });
+
+/** Each address and each name once: a box is found by either. */
+function checkBoxes(boxes: readonly z.output<typeof boxField>[], context: z.RefinementCtx): void {
+  const owners = new Map<string, number>();
+  const claim = (what: 'url' | 'name', value: string, index: number) => {
+    const other = owners.get(`${what} ${value}`);
+    if (other === undefined) owners.set(`${what} ${value}`, index);
+    else context.addIssue({ code: 'custom', path: [index, what], message: `boxes[${other}] has this ${what} already` });
+  };
+  for (const [index, { url, name }] of boxes.entries()) {
+    claim('url', `${url.scheme}://${url.authority}`, index);
+    if (name !== undefined) claim('name', name, index);
+  }
+}
 
 const queueField = z
   .strictObject({
@@ -274,6 +315,7 @@ export const fleetField = onlyHere(
     boxes: z
       .array(boxField)
       .max(256, 'at most 256 boxes')
+      .superRefine(checkBoxes)
       .default([])
       .describe('What is to be known of single boxes. In a file that has no backends of its own, these boxes are the herd.'),
     queue: queueField,

@@ -3,7 +3,7 @@ import type { AiBackend, Backend, Target } from '../../src/backends/target.ts';
 import type { CompiledPlan } from '../../src/compile/compile.ts';
 import type { ListenerPlan, PlanSettings, RoutePlan } from '../../src/compile/plan.ts';
 import type { TelemetryPlan } from '../../src/compile/telemetry.ts';
-import type { Protocol } from '../../src/exchange.ts';
+import type { BoxOptions, Protocol } from '../../src/exchange.ts';
 import type { AddedField } from '../../src/observe/added-fields.ts';
 import type { Sampling, TraceSetting } from '../../src/observe/traces.ts';
 import { policyNamed } from '../../src/policies/index.ts';
@@ -32,12 +32,28 @@ export function planText(plan: ShownPlan, usual: PlanSettings): string {
   const settings = Object.entries(plan.settings).filter(([name, value]) => {
     return JSON.stringify(value) !== JSON.stringify(usual[name as keyof PlanSettings]);
   });
-  for (const [name, value] of settings) say(0, `setting ${name} ${valueText(value)}`);
+  // What is made of `fleet` is shown as it is written.
+  const shown = settings.filter(([name]) => name !== 'tuning' && name !== 'fleet');
+  for (const [name, value] of shown) say(0, `setting ${name} ${valueText(value)}`);
+  for (const line of fleetLines(plan.settings.fleet, usual.fleet)) say(0, line);
   for (const line of telemetryLines(plan.telemetry)) say(0, line);
   if (plan.mayConnect !== undefined) say(0, 'connections may be refused');
   for (const warning of plan.warnings) say(0, `warning ${warning}`);
   say(0, plan.everyRouteIsProtected ? 'protected' : 'not protected');
   return `${lines.join('\n')}\n`;
+}
+
+/** Members of `fleet` that have no setting of their own, where they differ. */
+function fleetLines(fleet: PlanSettings['fleet'], usual: PlanSettings['fleet']): readonly string[] {
+  const { queue, loads, warm, placement, affinity, truncation, embeddings, relay } = fleet;
+  const groups = { queue, loads, placement, affinity, truncation, embeddings, relay };
+  const lines = Object.entries(groups).flatMap(([group, members]) =>
+    Object.entries(members).flatMap(([name, value]) => {
+      const before = (usual[group as keyof typeof groups] as Readonly<Record<string, unknown>>)[name];
+      return JSON.stringify(value) === JSON.stringify(before) ? [] : [`fleet ${group}.${name} ${JSON.stringify(value)}`];
+    }),
+  );
+  return [...lines, ...warm.map((one) => `warm ${JSON.stringify(one)}`)];
 }
 
 /** What is not as it is when nothing is said. */
@@ -177,6 +193,7 @@ function sayTarget(target: Target, plan: ShownPlan, depth: number, say: Say): vo
     ...(passthrough === undefined ? [] : [`passes through, ${passthrough}`]),
     ...(declares === undefined ? [] : [`declares ${declares}`]),
     ...Object.entries(plan.headersFor(upstream)).map(([name, value]) => `${name} ${value}`),
+    ...boxFacts(upstream.box),
     ...(upstream.tls === undefined ? [] : [`tls ${JSON.stringify(upstream.tls)}`]),
     ...(edits.length === 0 ? [] : [`edits ${edits.map(({ name }) => name).join(' ')}`]),
     ...(lastEdits.length === 0 ? [] : [`last edits ${lastEdits.join(' ')}`]),
@@ -204,6 +221,13 @@ function sayTarget(target: Target, plan: ShownPlan, depth: number, say: Say): vo
   const paths = [path(openaiChat), path(openaiEmbeddings), path(ollamaChat), path(undefined, '/v1/else')];
   say(depth + 1, `paths: ${paths.join(' ')}`);
   if (!isBox) say(depth + 1, `spoken to: ${spokenTo(target)}`);
+}
+
+/** What `fleet.boxes` says of it; its headers are among those of probes. */
+function boxFacts(box: BoxOptions | undefined): readonly string[] {
+  if (box === undefined) return [];
+  const { headers: _shown, ...facts } = box;
+  return [`tuned ${JSON.stringify(facts)}`];
 }
 
 /** How calls of each kind are put to it. */
