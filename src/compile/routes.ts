@@ -7,6 +7,7 @@ import type { GatewayEnv } from '../exchange.ts';
 import { matchesText, type StringMatch } from '../fields/string-match.ts';
 import { apiKey } from '../policies/apiKey.ts';
 import type { CorsOptions } from '../policies/cors.ts';
+import type { CsrfOptions } from '../policies/csrf.ts';
 import { createLocalGuard } from '../policies/localOnly.ts';
 import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
@@ -154,7 +155,8 @@ function knowingAdmin(layer: PolicyLayer, { surroundings: { adminToken }, listen
 
 function guardOf({ guard, listener }: RouteScope, route: PolicyLayer): MiddlewareHandler<GatewayEnv> {
   const corsOrigins = [...corsOriginsOf(listener.options), ...corsOriginsOf(route.options)];
-  return named('localOnly', createLocalGuard({ ...guard, corsOrigins }));
+  const csrf = route.options.csrf as CsrfOptions | undefined;
+  return named('localOnly', createLocalGuard({ ...guard, corsOrigins, csrfOrigins: csrf?.additionalOrigins ?? [] }));
 }
 
 function corsOriginsOf(options: PolicyOptions): readonly string[] {

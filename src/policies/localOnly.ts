@@ -21,6 +21,8 @@ export interface LocalGuardOptions {
   readonly originPatterns: readonly string[];
   /** `allowOrigins` of the cors policies that stand on the route or its listener: those answer their pages themselves. */
   readonly corsOrigins?: readonly string[];
+  /** `additionalOrigins` of the route's csrf policy: those pages may send requests; whether they may read answers is for cors to say. */
+  readonly csrfOrigins?: readonly string[];
 }
 
 /** Ollama envconfig/config.go `AllowedOrigins`: these on any port. */
@@ -51,6 +53,7 @@ export function createLocalGuard(options: LocalGuardOptions): MiddlewareHandler<
   const isNamed = compileHosts(options.allowedHosts);
   const isOllamaOrigin = compileOllamaOrigins([...builtInOrigins, ...originPatterns]);
   const isCorsOrigin = compileCorsOrigins(options.corsOrigins ?? []);
+  const csrfOrigins = new Set(options.csrfOrigins);
   const allowsAll = originPatterns.some((pattern) => pattern.trim() === '*');
 
   const answerPage: MiddlewareHandler<GatewayEnv> = async (c, next) => {
@@ -60,7 +63,11 @@ export function createLocalGuard(options: LocalGuardOptions): MiddlewareHandler<
       await next();
       return undefined;
     }
-    if (!isOllamaOrigin(origin)) throw foreignOrigin(origin);
+    if (!isOllamaOrigin(origin)) {
+      if (!csrfOrigins.has(origin.toLowerCase())) throw foreignOrigin(origin);
+      await next();
+      return undefined;
+    }
     const allowed = allowsAll ? '*' : origin;
     if (exchange.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { ...preflightHeaders, 'access-control-allow-origin': allowed } });

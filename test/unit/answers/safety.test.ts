@@ -38,6 +38,30 @@ describe('a header that a policy has set', () => {
   });
 });
 
+describe('a page that csrf lets send', () => {
+  const answersPages = { status: 200, headers: { 'content-type': 'application/json' }, body: '{}' };
+  const stage = createStage(yamlOf({ csrf: { additionalOrigins: ['https://app.example:8443'] } }), {
+    script: () => answersPages,
+  });
+  const ask = (origin: string, method = 'POST') =>
+    stage.read('/v1/chat/completions', { method, ...(method === 'POST' && { body: chat }), headers: { origin } });
+
+  it('may send to a route without a lock, and read nothing', async () => {
+    const named = await ask('https://app.example:8443');
+    expect(named.status).toBe(200);
+    expect([...named.headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
+    const preflight = await ask('https://app.example:8443', 'OPTIONS');
+    expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('is the only one', async () => {
+    for (const origin of ['https://app.example', 'http://app.example:8443', 'https://evil.example', 'null']) {
+      const { status, text } = await ask(origin);
+      expect([origin, status, JSON.parse(text).error.code]).toEqual([origin, 403, 'foreign_origin']);
+    }
+  });
+});
+
 describe('limits of routes with one name', () => {
   const answers = { directResponse: { status: 204 } };
   const tight = { localRateLimit: [{ maxTokens: 1, tokensPerFill: 1, fillInterval: '1h' }], ...answers };
