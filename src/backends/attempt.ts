@@ -28,10 +28,22 @@ export interface AttemptTools extends SendTools {
     /** A box said that it has not got this model after all. */
     noteMissing(upstream: Upstream, model: string): void;
   };
+  /** What a box's refusal means for the call. */
+  faultOf(status: number, text: string): BoxFault;
   /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
   isModelMissing(status: number, text: string): boolean;
   /** Asked when policies have edited a try: throws GatewayError where it has become what nobody would have let pass. */
   judgeEdited(attempt: Attempt, decided: Decided, isBox: boolean): void;
+}
+
+/** What a box's refusal means for the call. */
+export interface BoxFault {
+  /** Another box may do better. */
+  readonly mayMoveOn: boolean;
+  /** It speaks of the box, and not of the request or of a moment's crowd. */
+  readonly isOfBox: boolean;
+  /** In a few words, for the log. */
+  readonly why: string;
 }
 
 /** What a try was to be before policies edited it. */
@@ -148,18 +160,31 @@ export async function tryOne(
   try {
     answered = await send(attempt, body, model, record, tools, lease);
   } catch (thrown) {
-    lease?.end({ how: thrown instanceof ClientGone ? 'abandoned' : 'failed' });
+    lease?.end({ how: thrown instanceof ClientGone ? 'abandoned' : 'failed', fault: faultIn(attempt, thrown) });
     if (health !== undefined) learnFailure(health, exchange, thrown);
     throw thrown;
   }
   const { status, headers } = answered.response;
   health?.answered(exchange, { status, headers }, record.startedMs);
   if (!isBox || status < 400) return { kind: 'answered', candidate, attempt, answered };
+  let fault: string | undefined = brokeOff;
   try {
-    return { kind: 'refused', candidate, refusal: await readRefusal(answered, exchange, candidate, tools) };
+    const refusal = await readRefusal(answered, exchange, candidate, tools);
+    const { isOfBox, why } = tools.faultOf(status, refusal.text);
+    fault = isOfBox ? why : undefined;
+    return { kind: 'refused', candidate, refusal };
   } finally {
-    lease?.end({ how: 'failed' });
+    lease?.end({ how: 'failed', fault });
   }
+}
+
+const brokeOff = 'it broke off the connection';
+
+/** What a connection that failed says of the box. Whether it is there at all is somebody else's to know; a policy's own time limit says nothing. */
+function faultIn({ timeoutMs }: Attempt, thrown: unknown): string | undefined {
+  if (!(thrown instanceof GatewayError)) return undefined;
+  if (thrown.code === 'upstream_closed') return brokeOff;
+  return thrown.code === 'upstream_timeout' && timeoutMs === undefined ? 'no first byte in time' : undefined;
 }
 
 /** A slot of the box, and the model in its memory. Only for what was understood: nothing is known of other requests. */

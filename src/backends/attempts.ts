@@ -6,6 +6,7 @@
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import { type Exchange, onGone } from '../exchange.ts';
 import { type AttemptsResult, type AttemptTools, type Payload, tryOne } from './attempt.ts';
+import { createFailures } from './failures.ts';
 import { createRow, type Verdict } from './row.ts';
 import { ClientGone } from './send.ts';
 import type { Candidate } from './target.ts';
@@ -45,6 +46,7 @@ async function tryInTurn(
     onGone(exchange, () => {
       hasLeft = true;
     });
+  const failures = createFailures();
   for (;;) {
     if (turn.isRepeated && retry !== undefined) await pause(exchange, retry.backoffMs);
     // Between two tries nobody else looks: whoever left then is told to no try any more.
@@ -54,17 +56,24 @@ async function tryInTurn(
       if (result.kind === 'instead') return result;
       // The lists were wrong about this box; they may be about the others.
       if (lacksModel(result, tools)) row.widen();
-      const next = row.next(verdictOnAnswer(result, exchange, tools));
-      if (next === undefined) return result;
+      const verdict = verdictOnAnswer(result, exchange, tools);
+      const next = row.next(verdict);
+      if (next === undefined) return result.kind === 'refused' && verdict.mayMoveOn ? failures.lastOf(result) : result;
       if (result.kind === 'answered') {
         result.answered.response.body.cancel();
         result.answered.lease?.end();
+      } else {
+        failures.add(result);
       }
       turn = next;
     } catch (thrown) {
       if (thrown instanceof ClientGone) throw thrown;
-      const next = row.next(verdictOnFailure(gatewayErrorOf(thrown), payload, turn.candidate, exchange, tools));
-      if (next === undefined) throw thrown;
+      const error = gatewayErrorOf(thrown);
+      const verdict = verdictOnFailure(error, payload, turn.candidate, exchange, tools);
+      const next = row.next(verdict);
+      if (next === undefined && !verdict.mayMoveOn) throw thrown;
+      if (next === undefined) return failures.lastOf(error);
+      failures.add(error);
       turn = next;
     }
   }
@@ -73,7 +82,7 @@ async function tryInTurn(
 function verdictOnAnswer(result: Exclude<AttemptsResult, { kind: 'instead' }>, exchange: Exchange, tools: AttemptTools): Verdict {
   const { target } = result.candidate;
   const { status, headers } = result.kind === 'answered' ? result.answered.response : result.refusal;
-  const isUnable = tools.fleet.isBox(target.upstream) && (boxUnable.has(status) || lacksModel(result, tools));
+  const isUnable = tools.fleet.isBox(target.upstream) && (boxUnable.has(status) || isOfOneBox(result, tools));
   const { retry } = exchange;
   return {
     mayMoveOn: isUnable || (target.failsOver && (status === 429 || status >= 500)),
@@ -92,6 +101,11 @@ function verdictOnFailure(
   if (error === call?.boxRefusal || error.code === 'unsupported_conversion') return { mayMoveOn: true, isRetried: false };
   const isReplayable = tools.fleet.isBox(target.upstream) || target.failsOver || beforeConnect.has(error.code);
   return { mayMoveOn: error.retryable && isReplayable, isRetried: error.retryable && exchange.retry !== undefined };
+}
+
+/** Out of memory, a runner that crashed, a model that is not there: another box may serve it. */
+function isOfOneBox(result: AttemptsResult, tools: AttemptTools): boolean {
+  return result.kind === 'refused' && tools.faultOf(result.refusal.status, result.refusal.text).mayMoveOn;
 }
 
 function lacksModel(result: AttemptsResult, tools: AttemptTools): boolean {

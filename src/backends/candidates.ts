@@ -11,7 +11,7 @@ interface Ranked {
   readonly position: number;
   /** 0 has the model or is configured for it, 1 unknown, 2 known not to have it. */
   readonly fitness: number;
-  /** 0 may serve, 1 is evicted for its last answers, 2 is down. */
+  /** 0 may serve, 1 is evicted for its last answers or has failed with this model, 2 is down. */
   readonly trouble: number;
   readonly isDown: boolean;
   readonly isBox: boolean;
@@ -78,13 +78,18 @@ function rank(target: Target, position: number, requested: string | undefined, k
     model,
     position,
     fitness: has === false ? 2 : has === true || declares ? 0 : 1,
-    trouble: isDown ? 2 : target.health?.isEvicted(exchange.clock.now()) === true ? 1 : 0,
+    trouble: isDown ? 2 : isAvoided(target, name, known) ? 1 : 0,
     isDown,
     isBox,
     isResident: name !== undefined && fleet.isResident(upstream, name) === true,
     inFlight: fleet.inFlight(upstream),
     draw,
   };
+}
+
+/** It may serve, but has failed lately: by the rules of a `health` policy, or with this model. */
+function isAvoided({ upstream, health }: Target, name: string | undefined, { fleet, exchange }: Known): boolean {
+  return health?.isEvicted(exchange.clock.now()) === true || (name !== undefined && fleet.isTripped(upstream, name));
 }
 
 /** The value that tells this session apart; undefined when nobody asks, or the request has none. */

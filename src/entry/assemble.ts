@@ -8,6 +8,7 @@ import type { CompiledPlan } from '../compile/compile.ts';
 import type { Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import type { Boxes } from '../fleet/boxes.ts';
+import { faultOf } from '../fleet/faults.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
 import type { HeldLoads } from '../fleet/held-loads.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
@@ -70,6 +71,7 @@ export function assembleGateway(
     instanceId,
     loadTimeoutMs,
     isModelMissing,
+    faultOf,
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),

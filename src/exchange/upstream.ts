@@ -58,6 +58,8 @@ export interface Fleet {
   isRemote(upstream: Upstream, model: string): boolean;
   /** Undefined when not known. */
   isResident(upstream: Upstream, model: string): boolean | undefined;
+  /** The box has failed with this model several times in a row, and is better not asked for it just now: the others come first. */
+  isTripped(upstream: Upstream, model: string): boolean;
   /** Requests under way at this upstream, counted by Corral. */
   inFlight(upstream: Upstream): number;
   /** `GET /api/version` (any answer counts for other hosts), 2 s at most, shared by all who ask at once. */

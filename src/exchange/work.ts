@@ -59,6 +59,8 @@ export interface Lease {
 /** What became of a try. */
 export interface LeaseSeen {
   readonly how: 'completed' | 'broken' | 'abandoned' | 'failed';
+  /** What failed speaks of the box and not of the request: in a few words, for the log. */
+  readonly fault?: string | undefined;
   /** As the box counted them. */
   readonly promptTokens?: number | undefined;
   readonly outputTokens?: number | undefined;

@@ -5,6 +5,7 @@ import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers.ts';
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
+import { Breaker } from './breaker.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
 import { createLoads, type Loads } from './loads.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -42,6 +43,7 @@ export class Box {
   passing = 0;
   readonly slots: Slots = createSlots();
   readonly loads: Loads = createLoads();
+  readonly breaker: Breaker;
   /** When the next look is due, on the clock. */
   dueMs = never;
   /** Grows with every change of what the box lists. */
@@ -70,8 +72,16 @@ export class Box {
   #lookedMs = never;
 
   constructor(setting: BoxSetting) {
-    const { platform } = setting;
+    const { platform, jitter } = setting;
     this.#setting = setting;
+    this.breaker = new Breaker(jitter, {
+      opened: (model, forMs, failures, why) =>
+        platform.report(
+          'warn',
+          `breaker: ${this.upstream.name} is asked last for ${model.slice(0, 200)} for ${(forMs / 1_000).toFixed(1)} s: ${failures} failures in a row, the last: ${why}`,
+        ),
+      closed: (model) => platform.report('info', `breaker: ${this.upstream.name} serves ${model.slice(0, 200)} again`),
+    });
     this.upstream = setting.upstream;
     this.tuning = setting.tuning;
     this.#probeIntervalMs = setting.probeIntervalMs;

@@ -3,7 +3,7 @@
  * in the background where the runtime has one, with requests where it has not (`catchUp`).
  */
 import { GatewayError } from '../errors.ts';
-import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
+import type { Ask, Fleet, KnownModel, LeaseSeen, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { admitTo } from './admission.ts';
@@ -12,6 +12,7 @@ import type { RunningModel } from './answers.ts';
 import { within } from './ask.ts';
 import type { Box } from './box.ts';
 import { type Boxes, createBoxes, placeOf } from './boxes.ts';
+import type { TrippedModel } from './breaker.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
 
@@ -46,6 +47,8 @@ export interface BoxReport {
   /** What is wrong and what to do about it; undefined when nothing is. */
   readonly why: string | undefined;
   readonly mend: string | undefined;
+  /** Models that it is asked for last, because it has failed with them several times in a row. */
+  readonly tripped?: readonly TrippedModel[];
 }
 
 /** The whole herd: the fleet as requests see it, and what lists, banner and readiness ask. */
@@ -131,7 +134,7 @@ export function createFleet(setting: FleetSetting): Herd {
       return listed.models;
     },
     running: () => unionOfRunners(asked.map((box) => ({ name: box.upstream.name, running: box.running }))),
-    describe: () => asked.map(reportOf),
+    describe: () => asked.map((box) => reportOf(box, clock.now())),
     hasAnsweringBox: () => asked.some((box) => box.isAlive === true && box.trouble === undefined),
     modelsOn: (upstream) => [...(boxOf(upstream)?.catalogue?.values() ?? [])],
     runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonical(model)),
@@ -146,6 +149,7 @@ export function createFleet(setting: FleetSetting): Herd {
     hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonical(model)),
     isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonical(model))?.remoteHost !== undefined,
     isResident: (upstream, model) => boxOf(upstream)?.isResident(canonical(model)),
+    isTripped: (upstream, model) => boxOf(upstream)?.breaker.isTripped(canonical(model), clock.now()) ?? false,
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
     checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
@@ -169,7 +173,19 @@ export function createFleet(setting: FleetSetting): Herd {
     admit(upstream, ask, waiter) {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
-      return admitTo({ slots: box.slots, loads: box.loads, onEnd: () => undefined }, ask, waiter);
+      const model = canonical(ask.model);
+      box.breaker.began(model, clock.now());
+      const refused = (thrown: unknown): never => {
+        box.breaker.refused(model, clock.now(), thrown);
+        throw thrown;
+      };
+      try {
+        const onEnd = (_: Ask, seen: LeaseSeen) => box.breaker.ended(model, clock.now(), seen);
+        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd }, ask, waiter);
+        return admitted instanceof Promise ? admitted.catch(refused) : admitted;
+      } catch (thrown) {
+        return refused(thrown);
+      }
     },
   };
 }
@@ -187,7 +203,7 @@ function boxesOf({ upstreams, headersFor, probeIntervalMs = 10_000, tuning = usu
   return [...byPlace.values()];
 }
 
-function reportOf(box: Box): BoxReport {
+function reportOf(box: Box, nowMs: number): BoxReport {
   const { upstream, trouble } = box;
   const advice = trouble === undefined ? undefined : troubleAdvice(upstream, trouble);
   return {
@@ -199,6 +215,7 @@ function reportOf(box: Box): BoxReport {
     models: box.catalogue === undefined ? undefined : [...box.catalogue.values()].map((model) => model.name),
     why: advice?.why,
     mend: advice?.mend,
+    ...(box.breaker.openCount > 0 && { tripped: box.breaker.tripped(nowMs) }),
   };
 }
 

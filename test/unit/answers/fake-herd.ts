@@ -49,6 +49,7 @@ export class FakeHerd implements Herd {
   hasModel = (upstream: Upstream, model: string) => this.#of(upstream).models?.some((name) => isSame(name, model));
   isRemote = (upstream: Upstream, model: string) => this.#of(upstream).remote?.some((name) => isSame(name, model)) ?? false;
   isResident = (upstream: Upstream, model: string) => this.#of(upstream).running?.some(({ name }) => isSame(name, model));
+  isTripped = () => false;
   inFlight = (upstream: Upstream) => this.#of(upstream).inFlight ?? 0;
   checkAlive = async (upstream: Upstream) => {
     this.probed.push(upstream.name);

@@ -10,6 +10,7 @@ import { createObservation, type Observation } from '../../../src/entry/observat
 import { GatewayError } from '../../../src/errors.ts';
 import type { Exchange } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
+import { faultOf } from '../../../src/fleet/faults.ts';
 import { createGateway, type Gateway } from '../../../src/gateway.ts';
 import { createSideCalls } from '../../../src/http/side-calls.ts';
 import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platform.ts';
@@ -177,6 +178,7 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     instanceId: 'corral-1',
     loadTimeoutMs,
     isModelMissing,
+    faultOf,
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges('x', clock, (exchange, endedMs) => {
       told.push({ exchange, endedMs });

@@ -49,6 +49,10 @@ function describeResult(result: AttemptsResult): string {
   return `${result.kind} ${result.candidate.target.upstream.name} ${status}`;
 }
 
+const saying = (message: string) => (sent: Sent) => sent.answer(500, JSON.stringify({ error: message }));
+const crash = saying('an error was encountered while running the model: unexpected EOF');
+const outOfMemory = saying('model requires more system memory (5.3 GiB) than is available (3.9 GiB)');
+const badOption = saying('option "temperature" must be of type float32');
 const missing = (sent: Sent) => sent.answer(404, `{"error":"model 'llama3.2' not found"}`);
 
 describe('the last resort: boxes whose lists lack the model', () => {
@@ -87,7 +91,11 @@ describe('boxes: what leads to the next one', () => {
     [400, 'a', 'refused a 400'],
     [404, 'a', 'refused a 404'],
     [429, 'a', 'refused a 429'],
-    [500, 'a', 'refused a 500'],
+    [500, 'a b', 'answered b 200'],
+    [crash, 'a b', 'answered b 200'],
+    [outOfMemory, 'a b', 'answered b 200'],
+    [badOption, 'a', 'refused a 500'],
+    [501, 'a', 'refused a 501'],
   ] as const)('%s', async (fate, asked, result) => {
     const tries = createTries();
     playing(tries, { a: fate, b: 200 });
@@ -103,13 +111,20 @@ describe('boxes: what leads to the next one', () => {
     expect(await outcome).toEqual(['a b', 'answered b 200']);
   });
 
-  test('the last one’s fate is what the client learns', async () => {
+  test.each([
+    ['a box that is full', 503, 'upstream_refused', 'refused a 503'],
+    ['a box that is full', 'upstream_refused', 503, 'refused b 503'],
+    ['a box that is full', 503, outOfMemory, 'refused a 503'],
+    ['what a box said when it failed', crash, 'upstream_refused', 'refused a 500'],
+    ['what a box said when it failed', crash, missing, 'refused a 500'],
+    ['the later of two alike', crash, outOfMemory, 'refused b 500'],
+    ['the later of two alike', 'upstream_refused', missing, 'refused b 404'],
+    ['the later of two alike', missing, 'upstream_refused', 'upstream_refused'],
+    ['an answer about the request', 503, 400, 'refused b 400'],
+  ] as const)('when all fail the client learns of %s', async (_, first, second, outcome) => {
     const tries = createTries();
-    playing(tries, { a: 503, b: 'upstream_refused' });
-    expect(await outcomeOf(tries, boxes('a', 'b'))).toEqual(['a b', 'upstream_refused']);
-    const others = createTries();
-    playing(others, { a: 'upstream_refused', b: 503 });
-    expect(await outcomeOf(others, boxes('a', 'b'))).toEqual(['a b', 'refused b 503']);
+    playing(tries, { a: first, b: second });
+    expect(await outcomeOf(tries, boxes('a', 'b'))).toEqual(['a b', outcome]);
   });
 
   test('every try is written down', async () => {

@@ -6,6 +6,7 @@ import type { Candidate, Target } from '../../../src/backends/target.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Exchange, Upstream } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
+import { faultOf } from '../../../src/fleet/faults.ts';
 import type { UpstreamRequest } from '../../../src/platform.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { FakeHerd } from '../answers/fake-herd.ts';
@@ -148,6 +149,7 @@ export function createTries(request: FakeRequest = {}): Tries {
       instanceId: 'me',
       loadTimeoutMs,
       isModelMissing,
+      faultOf,
       judgeEdited: () => undefined,
       onClientGone: (leaving) => leavings.push(leaving),
     },
