@@ -113,8 +113,8 @@ export function helpText(): string {
     '',
     ...rows.map(([flag, about]) => `  ${flag.padEnd(width)}${about}`),
     '',
-    'Without -f or -c: CORRAL_CONFIG (a path, or the YAML itself), then ./corral.yaml, then the Ollama at OLLAMA_HOST or',
-    'localhost:11434. Further variables: CORRAL_HOST, CORRAL_PORT, CORRAL_ALLOW_ANONYMOUS, CORRAL_API_KEY (asked of every',
+    'Without -f or -c: CORRAL_CONFIG (a path, or the YAML itself), then ./corral.yaml, then the boxes of CORRAL_BOXES',
+    '(desk=192.168.1.7,http://box.lan:11434), then the Ollama at OLLAMA_HOST or localhost:11434. Further variables: CORRAL_HOST, CORRAL_PORT, CORRAL_ALLOW_ANONYMOUS, CORRAL_API_KEY (asked of every',
     'client), CORRAL_ADMIN_TOKEN, OLLAMA_ORIGINS.',
     '',
   ].join('\n');

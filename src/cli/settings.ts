@@ -1,5 +1,5 @@
 /** Flags and environment become Settings: flag > variable > ./corral.yaml > the configuration that comes with Corral. */
-import { type ConfigText, environmentSettings, filled, type Settings } from '../entry/settings.ts';
+import { type ConfigText, environmentSettings, filled, herdConfigOf, type Settings } from '../entry/settings.ts';
 import { FieldError } from '../fields/text-field.ts';
 import { bundledConfig, bundledName } from './bundled-config.ts';
 import { createFilesRead, type FilesRead } from './files-read.ts';
@@ -18,7 +18,7 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
   const files = createFilesRead(surroundings.readFile);
   try {
     const environment = environmentSettings(env);
-    const config = configTextOf(flags, surroundings, files);
+    const config = configTextOf(flags, surroundings, files, herdConfigOf(environment.boxes));
     return {
       ok: true,
       files,
@@ -41,7 +41,12 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
   }
 }
 
-function configTextOf(flags: Flags, { env, readFile, readStdin }: Surroundings, files: FilesRead): ConfigText {
+function configTextOf(
+  flags: Flags,
+  { env, readFile, readStdin }: Surroundings,
+  files: FilesRead,
+  herd: ConfigText | undefined,
+): ConfigText {
   if (flags.file !== undefined && flags.inline !== undefined)
     throw new Unusable('-f and -c exclude each other: give one of them');
   if (flags.inline !== undefined) return { text: flags.inline, name: '<-c>' };
@@ -57,7 +62,7 @@ function configTextOf(flags: Flags, { env, readFile, readStdin }: Surroundings, 
     if ((thrown as { code?: unknown }).code !== 'ENOENT')
       throw new Unusable(`corral.yaml cannot be read: ${systemReasonOf(thrown)}`);
     files.forget('corral.yaml');
-    return bundledConfig(readFile);
+    return herd ?? bundledConfig(readFile);
   }
 }
 

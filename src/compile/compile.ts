@@ -12,6 +12,7 @@ import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import type { State } from '../state/state.ts';
 import type { BackendScope } from './ai-backend.ts';
 import { createAttachedPolicies, mergeOptions } from './attached.ts';
+import { withHerd } from './herd.ts';
 import { type BindWanted, type ListenerWanted, listenersWanted } from './listeners.ts';
 import { compileLlm } from './llm.ts';
 import { compileOpenPaths } from './open-paths.ts';
@@ -46,7 +47,8 @@ export interface CompiledPlan extends Plan {
 }
 
 /** Throws PlanError where the runtime cannot do what the configuration asks for. */
-export function compilePlan(config: Config, scope: CompileScope): CompiledPlan {
+export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
+  const config = withHerd(given);
   const warnings: string[] = [];
   const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
   const attached = createAttachedPolicies(config.policies);

@@ -20,11 +20,14 @@ export function checkWhole(config: unknown, report: CheckReport): void {
   checkTraps(whole, report);
 }
 
-const servers = ['binds', 'gateways', 'llm'];
+/** Whether the file itself says where it listens and what serves there. */
+export function isServing(whole: Keys): boolean {
+  return ['binds', 'gateways', 'llm'].some((key) => whole[key] !== undefined);
+}
 
 function checkPorts(whole: Keys, report: CheckReport): void {
-  if (!servers.some((key) => whole[key] !== undefined)) {
-    report.warn([], 'nothing is served: there are no binds, no gateways and no llm');
+  if (!isServing(whole) && listOf(keysOf(whole.fleet).boxes).length === 0) {
+    report.warn([], 'nothing is served: there are no binds, no gateways, no llm and no fleet.boxes');
   }
   const owners = new Map<number, string>();
   const claim = (port: unknown, owner: string, path: YamlPath) => {

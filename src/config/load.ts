@@ -1,5 +1,7 @@
 /** Text → Config, or everything that is wrong with it, each with its place. */
+import type { ListedBox } from '../fields/box-list.ts';
 import { readingWith } from '../fields/files.ts';
+import { addBoxes } from './added-boxes.ts';
 import { checkWhole } from './checks.ts';
 import { type Diagnostic, excerptOf, type Position, stepsOf, type YamlPath, yamlPathOf } from './diagnostic.ts';
 import { type ConfigDocument, openDocument } from './document.ts';
@@ -19,6 +21,8 @@ export interface LoadSource {
   readFile?(path: string): string;
   /** What Corral has not got is left out with a warning instead of refused; its place answers 503 where it may have been a lock. */
   readonly ignoreUnsupported?: boolean;
+  /** Of CORRAL_BOXES: they join `fleet.boxes` of a file that has no backends of its own. */
+  readonly boxes?: readonly ListedBox[];
 }
 
 export type LoadResult =
@@ -84,9 +88,9 @@ function readSheet(document: ConfigDocument, sheet: Sheet, source: LoadSource): 
     const offset = document.offsetOf(path, about);
     sheet.add(severity, document.positionAt(offset), offset, yamlPathOf(path), message);
   };
-  const { config, findings, checked, leftOut } = readingWith(fileReaderOf(source), () =>
-    parse(document, value, source.ignoreUnsupported === true),
-  );
+  const added = addBoxes(value, source.boxes ?? []);
+  if (added.warning !== undefined) report('warning', [], added.warning, 'key');
+  const { config, findings, checked, leftOut } = readingWith(fileReaderOf(source), () => parse(document, added.value, source));
   for (const { path, message } of leftOut) report('warning', path, message, 'key');
   // What a missing variable left empty is no second mistake.
   const reported = new Set(document.problems.map(({ path }) => path));
@@ -108,7 +112,7 @@ interface Parsed {
   readonly leftOut: readonly LeftOut[];
 }
 
-function parse(document: ConfigDocument, value: unknown, ignoresUnsupported: boolean): Parsed {
+function parse(document: ConfigDocument, value: unknown, { ignoreUnsupported = false, boxes = [] }: LoadSource): Parsed {
   const leftOut: LeftOut[] = [];
   let checked = value;
   for (let round = 0; ; round++) {
@@ -121,12 +125,12 @@ function parse(document: ConfigDocument, value: unknown, ignoresUnsupported: boo
     // `key: $KEY` is a number to YAML when the key happens to have digits only; where a text is wanted it is that text.
     const changed = findings.filter(({ wantsText, path }) => wantsText === true && document.asText(path));
     if (changed.length > 0) {
-      checked = document.reread();
+      checked = addBoxes(document.reread(), boxes).value;
       // What was left out is there again, and is found again.
       leftOut.length = 0;
       continue;
     }
-    const more = ignoresUnsupported && round < maxRounds ? leaveOut(checked, findings) : [];
+    const more = ignoreUnsupported && round < maxRounds ? leaveOut(checked, findings) : [];
     if (more.length === 0) return { config: undefined, findings, checked, leftOut };
     leftOut.push(...more);
   }

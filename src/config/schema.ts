@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import { attachedPolicyField } from './attached.ts';
 import { namedBackendField } from './backends.ts';
-import { llmField } from './llm.ts';
 import { fleetField } from './fleet.ts';
+import { llmField } from './llm.ts';
 import { frontendPoliciesField, processField } from './process.ts';
 import { attachedRouteField, bindField, gatewayField, routeGroupField } from './traffic.ts';
 
@@ -15,11 +15,11 @@ export type {
   NamedBackendConfig,
   RouteBackendConfig,
 } from './backends.ts';
+export type { FleetConfig, OpenPath, WarmConfig } from './fleet.ts';
 export type { ListenerTls } from './listener-tls.ts';
 export type { LlmConfig, LlmModelConfig, LlmParams, LlmProviderConfig, VirtualModelConfig, VirtualRouting } from './llm.ts';
 export type { HeaderMatchConfig, MatchConfig, PathMatch } from './matches.ts';
 export type { PolicyOptions } from './policy-map.ts';
-export type { FleetConfig, OpenPath, WarmConfig } from './fleet.ts';
 export type { FrontendPoliciesConfig, ListenAddress, LogLevel, ProcessConfig } from './process.ts';
 export type { FormatConfig, Preset, PresetName, ProviderConfig, ProviderFormat } from './providers.ts';
 export type { NamedExpressions, ProcessTracingConfig, TracingConfig } from './telemetry.ts';

@@ -27,9 +27,9 @@ export type DraftResult =
 
 /** Throws NotLoaded where a module that the configuration needs is not there yet: call it within `withModules`. */
 export function draftOf(settings: Settings, platform: Platform, parts: CompileParts): DraftResult {
-  const { config: source, env, readFile, ignoreUnsupported = false } = settings;
+  const { config: source, env, readFile, ignoreUnsupported = false, boxes = [] } = settings;
   const files = readFile === undefined ? {} : { readFile };
-  const loaded = loadConfig(source.text, { name: source.name, env, ignoreUnsupported, ...files });
+  const loaded = loadConfig(source.text, { name: source.name, env, ignoreUnsupported, boxes, ...files });
   if (!loaded.ok) return loaded;
   try {
     const plan = compilePlan(loaded.config, {

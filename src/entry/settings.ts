@@ -1,4 +1,5 @@
 /** What a start was told, beside the YAML: flags, environment variables, Workers' variables. */
+import { boxListOf, boxListVariable, type ListedBox } from '../fields/box-list.ts';
 import type { ReadFile } from '../fields/files.ts';
 import { ollamaHostOf } from '../fields/ollama-host.ts';
 
@@ -17,6 +18,8 @@ export interface Settings {
   /** Asked of every client, on every listener. */
   readonly apiKey: string | undefined;
   readonly adminToken: string | undefined;
+  /** CORRAL_BOXES: the herd, where the configuration names no backends itself. */
+  readonly boxes?: readonly ListedBox[];
   /** OLLAMA_ORIGINS, split at its commas. */
   readonly originPatterns: readonly string[];
   /** For `${NAME}` in the YAML. */
@@ -44,6 +47,7 @@ export function environmentSettings(
     ignoreUnsupported: isTrue(env('CORRAL_IGNORE_UNSUPPORTED')),
     apiKey: filled(env('CORRAL_API_KEY')),
     adminToken: filled(env('CORRAL_ADMIN_TOKEN')),
+    boxes: boxListOf(env(boxListVariable)),
     originPatterns: (env('OLLAMA_ORIGINS') ?? '')
       .split(',')
       .map((pattern) => pattern.trim())
@@ -56,6 +60,11 @@ export function environmentSettings(
 function withOllamaHost(env: (name: string) => string | undefined): (name: string) => string | undefined {
   const { authority, baseUrl } = ollamaHostOf(env('OLLAMA_HOST'));
   return (name) => env(name) ?? (name === 'CORRAL_OLLAMA_HOST' ? authority : name === 'CORRAL_OLLAMA_URL' ? baseUrl : undefined);
+}
+
+/** The configuration of whoever only names boxes; undefined without any. */
+export function herdConfigOf(boxes: readonly ListedBox[] | undefined): ConfigText | undefined {
+  return boxes === undefined || boxes.length === 0 ? undefined : { text: '{}', name: boxListVariable };
 }
 
 /** An empty variable is how compose files and CI say "unset". */

@@ -1,5 +1,5 @@
 /** What a Worker is told: its configuration's text and the variables around it. */
-import { type ConfigText, environmentSettings, filled, type Settings } from './settings.ts';
+import { type ConfigText, environmentSettings, filled, herdConfigOf, type Settings } from './settings.ts';
 
 /** The Worker's bindings, by name: variables and secrets are strings. */
 export type WorkersEnv = Readonly<Record<string, unknown>>;
@@ -36,10 +36,10 @@ export function workersSettings(env: WorkersEnv, stored: string | undefined, bun
         `${name}: a Worker has no host and no port of its own; its route is set in wrangler.toml. Remove the variable`,
       );
   }
-  const config = configOf(stored, filled(variable('CORRAL_CONFIG')), bundled);
-  if (typeof config === 'string') problems.push(config);
   try {
     const environment = environmentSettings(variable);
+    const config = herdOr(configOf(stored, filled(variable('CORRAL_CONFIG')), bundled), herdConfigOf(environment.boxes));
+    if (typeof config === 'string') problems.push(config);
     const hosts = (variable('CORRAL_ALLOW_HOST') ?? '')
       .split(',')
       .map((host) => host.trim())
@@ -62,6 +62,11 @@ export function workersSettings(env: WorkersEnv, stored: string | undefined, bun
     problems.push(thrown instanceof Error ? thrown.message : String(thrown));
   }
   return { ok: false, problems };
+}
+
+/** Named boxes stand in for the configuration that comes with Corral, not for one that was given. */
+function herdOr(config: ConfigText | string, herd: ConfigText | undefined): ConfigText | string {
+  return typeof config !== 'string' && config.name === bundledName ? (herd ?? config) : config;
 }
 
 const bundledName = 'config/gateway.yaml';

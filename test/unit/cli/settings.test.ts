@@ -55,6 +55,18 @@ describe('where the configuration comes from', () => {
     expect(configOf({})).toEqual({ text: 'bundled', name: 'config/gateway.yaml' });
   });
 
+  it('the boxes of CORRAL_BOXES, where nothing else says what to do', () => {
+    const env = { CORRAL_BOXES: 'desk=192.168.1.7,attic' };
+    const boxes = [
+      { name: 'desk', baseUrl: 'http://192.168.1.7:11434' },
+      { name: undefined, baseUrl: 'http://attic:11434' },
+    ];
+    expect(settled({ env })).toMatchObject({ config: { text: '{}', name: 'CORRAL_BOXES' }, boxes, hasDemo: false });
+    expect(settled({ env, files })).toMatchObject({ config: { text: 'C' }, boxes });
+    expect(settled({ env: { CORRAL_BOXES: '' } })).toMatchObject({ config: { name: 'config/gateway.yaml' }, hasDemo: true });
+    expect(settled({ env: { CORRAL_BOXES: 'x=' } })).toMatch(/^CORRAL_BOXES: entry 1 has no address/);
+  });
+
   it('standard input for -f -', () => {
     expect(configOf({ args: ['-f', '-'], stdin: 'piped' })).toEqual({ text: 'piped', name: '<stdin>' });
   });

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is the YAML's own way to name a variable.
 import { describe, expect, it } from 'vitest';
 import { formatDiagnostic, type LoadResult, loadConfig } from '../../../src/config/load.ts';
+import { maskedConfig } from '../../../src/config/masked.ts';
 import type { Config } from '../../../src/config/schema.ts';
 
 interface World {
@@ -202,8 +203,75 @@ describe('what is accepted', () => {
     const result = load('config: {}\n');
     expect([result.ok, result.warnings.map(({ message }) => message)]).toEqual([
       true,
-      ['nothing is served: there are no binds, no gateways and no llm'],
+      ['nothing is served: there are no binds, no gateways, no llm and no fleet.boxes'],
     ]);
+  });
+});
+
+describe('CORRAL_BOXES', () => {
+  const boxes = [
+    { name: 'desk', baseUrl: 'http://192.168.1.7:11434' },
+    { name: undefined, baseUrl: 'http://attic:11434' },
+  ];
+
+  function boxesOf(text: string) {
+    const result = loadConfig(text, { name: 'x.yaml', env: () => undefined, boxes });
+    if (!result.ok) throw new Error(result.errors.map(({ message }) => message).join());
+    return [result.config.fleet.boxes.map(({ name, url, slots }) => [name, url.authority, slots]), result.warnings];
+  }
+
+  it('is the herd of a file that names no backends, beside the boxes that this one tunes', () => {
+    const added = [
+      ['desk', '192.168.1.7:11434', undefined],
+      [undefined, 'attic:11434', undefined],
+    ];
+    expect(boxesOf('{}')).toEqual([added, []]);
+    expect(boxesOf('fleet: { queue: { maxWaiting: 3 } }')).toEqual([added, []]);
+    const tuned = 'fleet: { boxes: [{ url: "http://ATTIC:11434/", slots: 2 }] }';
+    expect(boxesOf(tuned)).toEqual([[[undefined, 'attic:11434', 2], added[0]], []]);
+  });
+
+  it('does nothing, with a warning, beside backends of the file', () => {
+    const message = expect.stringMatching(/^CORRAL_BOXES does nothing here: this configuration names its backends itself/);
+    expect(boxesOf('llm: { models: [] }')).toEqual([[], [expect.objectContaining({ line: 1, message })]]);
+    expect(boxesOf('binds: []')).toEqual([[], [expect.objectContaining({ line: 1, message })]]);
+  });
+
+  it('leaves it to the schema to say what is wrong with a fleet that is none', () => {
+    const result = loadConfig('fleet: 5', { name: 'x.yaml', env: () => undefined, boxes });
+    expect(result.ok ? [] : result.errors.map(({ path }) => path)).toEqual(['fleet']);
+  });
+});
+
+describe('fleet.boxes', () => {
+  it.each([
+    [
+      'url: "http://box/v1"',
+      '2:18 fleet.boxes[0].url: expected scheme, host and port alone, such as "http://box.lan:11434", without a path',
+    ],
+    ['url: "http://user:pw@box"', '2:18 fleet.boxes[0].url: a base URL holds no user and no password; use apiKey or auth'],
+    [
+      'url: "http://box", headers: { Host: x }',
+      '2:49 fleet.boxes[0].headers.Host: the Host is set with the policy urlRewrite.authority of the backend',
+    ],
+    [
+      'url: "http://box", headers: { X-Corral-Box: x }',
+      '2:57 fleet.boxes[0].headers.X-Corral-Box: this header belongs to the connection or to Corral and cannot be set',
+    ],
+    ['url: "http://box", headers: { A: x, a: y }', '2:52 fleet.boxes[0].headers.a: this header stands here twice'],
+    ['url: "http://box", vram: 2GiB, reserve: 2GiB', '2:53 fleet.boxes[0].reserve: the reserve takes all of vram'],
+    ['url: "http://box" }, { url: "http://BOX:80"', '2:41 fleet.boxes[1].url: boxes[0] has this url already'],
+    ['url: "http://a", name: x }, { url: "http://b", name: x', '2:66 fleet.boxes[1].name: boxes[0] has this name already'],
+  ])('%s', (entry, expected) => {
+    const result = load(`fleet:\n  boxes: [{ ${entry} }]\n`);
+    const errors = result.ok ? [] : result.errors;
+    expect(errors.map(({ line, column, path, message }) => `${line}:${column} ${path}: ${message}`)).toEqual([expected]);
+  });
+
+  it('holds secrets in its headers, which no dump shows', () => {
+    const written = { fleet: { boxes: [{ url: 'http://box', headers: { 'X-Tunnel': 'hunter2-hunter2' } }] } };
+    expect(JSON.stringify(maskedConfig(written))).not.toContain('hunter2');
+    expect(JSON.stringify(maskedConfig(written))).toContain('X-Tunnel');
   });
 });
 

@@ -15,6 +15,13 @@ describe('workersSettings', () => {
     expect(configOf({ CORRAL_CONFIG: 'a: 1\n' }, 'b: 2')).toEqual({ text: 'b: 2', name: 'CORRAL_KV/config' });
   });
 
+  it('takes named boxes in place of what was bundled, and of nothing else', () => {
+    const env = { CORRAL_BOXES: 'desk=https://box.example.com' };
+    expect(configOf(env)).toEqual({ text: '{}', name: 'CORRAL_BOXES' });
+    expect(configOf({ ...env, CORRAL_CONFIG: 'a: 1\n' })).toEqual({ text: 'a: 1\n', name: 'CORRAL_CONFIG' });
+    expect(configOf({ CORRAL_BOXES: 'my box=x' })).toEqual([expect.stringMatching(/^CORRAL_BOXES: entry 1:/)]);
+  });
+
   it('takes JSON on one line for what it is', () => {
     expect(configOf({ CORRAL_CONFIG: '{"binds":[]}' })).toEqual({ text: '{"binds":[]}', name: 'CORRAL_CONFIG' });
   });
