@@ -44,7 +44,6 @@ export const differences: Readonly<Record<string, readonly Difference[]>> = {
   'body-fidelity': [because(bytesStay, 0, 1, 2, 3, 6, 7, 8, 9, 10, 14)],
   'cfgerr-port-in-use': [because('ports are opened later than this test goes', 'start')],
   cors: [because(isLocal, 1, 5)],
-  csrf: [because(isLocal, 1)],
   'failover-429': [because(failsOver, 0, 1, 2)],
   'failover-health': [
     because(failsOver, 1),
