@@ -41,7 +41,7 @@ export class Box {
   tuning: FleetTuning;
   /** Answers under way that no lease counts: of upstreams that are no boxes. */
   passing = 0;
-  readonly slots: Slots = createSlots();
+  readonly slots: Slots;
   readonly loads: Loads = createLoads();
   readonly breaker: Breaker;
   /** When the next look is due, on the clock. */
@@ -84,6 +84,13 @@ export class Box {
     });
     this.upstream = setting.upstream;
     this.tuning = setting.tuning;
+    this.slots = createSlots({
+      clock: platform.clock,
+      hasBackground: platform.hasBackground,
+      box: this,
+      // Names of one blob share a runner; a list that does not tell them apart leaves the name.
+      runnerKey: (model) => this.catalogue?.get(model)?.digest || model,
+    });
     this.#probeIntervalMs = setting.probeIntervalMs;
     this.checkAlive = joinable(platform, () => this.#readVersion());
     this.#askList = joinable(platform, () => this.#readList());

@@ -1,0 +1,266 @@
+/** The slots of one model on one box, and the line of those who wait for one. */
+import { GatewayError } from '../errors.ts';
+import type { Ask, Upstream, Wait, Waiter } from '../exchange.ts';
+import type { Clock } from '../platform.ts';
+import { FairQueue, type Queued } from './fair-queue.ts';
+import { Parallel, type Run } from './parallel.ts';
+import type { Slot } from './slots.ts';
+import type { FleetTuning } from './tuning.ts';
+
+export interface LineSetting {
+  readonly clock: Clock;
+  /** False: nobody may settle another request's promise, so that whoever waits looks for itself, again and again. */
+  readonly hasBackground: boolean;
+  /** As the newest plan has them. */
+  readonly box: { readonly upstream: Upstream; readonly tuning: FleetTuning };
+}
+
+/** How often somebody looks whose turn it is, where nobody can tell it. */
+const pollMs = 50;
+/** Who has not looked for so long has gone without a word: its request was ended by the runtime. */
+const lostAfterMs = 2_000;
+/** Between two accounts of their positions to everybody in a long line. */
+const retellMs = 250;
+const longLine = 32;
+/** Presumed of a call as long as none has ended. */
+const usualServiceMs = 5_000;
+
+export class Line {
+  readonly parallel = new Parallel();
+  readonly #setting: LineSetting;
+  #queue: FairQueue<Waiting> | undefined;
+  #serviceMs = usualServiceMs;
+  #toldMs = Number.NEGATIVE_INFINITY;
+
+  constructor(setting: LineSetting) {
+    this.#setting = setting;
+  }
+
+  get waiting(): number {
+    return this.#queue?.size ?? 0;
+  }
+
+  get isIdle(): boolean {
+    return this.parallel.inFlight === 0 && this.waiting === 0;
+  }
+
+  /** What the box serves at once, as configured or learnt. */
+  get believed(): number | undefined {
+    return this.#configured ?? this.parallel.learnt;
+  }
+
+  get #configured(): number | undefined {
+    return this.#setting.box.upstream.box?.slots;
+  }
+
+  get #free(): number {
+    return (this.#configured ?? this.parallel.limit) - this.parallel.inFlight;
+  }
+
+  take(ask: Ask, waiter: Waiter): Slot | Promise<Slot> {
+    if (this.waiting === 0 && this.#free > 0) return this.#grant(0);
+    const nowMs = this.#setting.clock.now();
+    this.#dropLost(nowMs);
+    // Where nothing says that the box is full, nobody is turned away: one more is let in for each that comes.
+    const { maxWaiting } = this.#setting.box.tuning;
+    if (this.waiting >= maxWaiting && this.#configured === undefined && this.parallel.makeRoom()) this.#serveWaiting(nowMs);
+    if (this.waiting === 0 && this.#free > 0) return this.#grant(0);
+    if (this.waiting >= maxWaiting + Math.max(0, this.#free)) throw this.#full(ask);
+    return this.#wait(ask, waiter, nowMs);
+  }
+
+  #wait({ model, work }: Ask, waiter: Waiter, nowMs: number): Promise<Slot> {
+    const { clock, hasBackground, box } = this.#setting;
+    this.#queue ??= new FairQueue();
+    const waiting = new Waiting(work, waiter, nowMs);
+    const endsMs = Math.min(nowMs + box.tuning.maxWaitMs, waiter.deadlineMs ?? Number.POSITIVE_INFINITY);
+    this.#queue.push(waiting);
+    waiter.onGone(() => {
+      waiting.isGone = true;
+      waiting.cancel();
+      if (this.#queue?.remove(waiting) === true) this.#tell(clock.now());
+    });
+    this.#tellOne(waiting, this.#positionOf(waiting));
+    return new Promise((resolve, reject) => {
+      if (waiting.isGone) return;
+      waiting.resolve = resolve;
+      const expire = () => {
+        if (this.#queue?.remove(waiting) !== true) return;
+        this.#tell(clock.now());
+        reject(clock.now() >= (waiter.deadlineMs ?? Number.POSITIVE_INFINITY) ? outOfTime() : this.#waitedTooLong(model));
+      };
+      if (hasBackground) {
+        waiting.cancel = clock.after(Math.max(0, endsMs - nowMs), expire);
+        return;
+      }
+      const look = () => {
+        const lookedMs = clock.now();
+        waiting.seenMs = lookedMs;
+        if (lookedMs >= endsMs) return expire();
+        if (this.#isTurnOf(waiting, lookedMs)) return this.#serve(waiting, lookedMs);
+        waiting.cancel = clock.after(Math.min(pollMs, endsMs - lookedMs), look);
+      };
+      look();
+    });
+  }
+
+  #grant(queuedMs: number): HeldSlot {
+    const slot = new HeldSlot(this, queuedMs);
+    this.parallel.sent(slot, this.#setting.clock.now());
+    return slot;
+  }
+
+  began(slot: HeldSlot): void {
+    const nowMs = this.#setting.clock.now();
+    this.parallel.began(slot, nowMs);
+    if (this.waiting > 0) this.#serveWaiting(nowMs);
+  }
+
+  ended(slot: HeldSlot): void {
+    const nowMs = this.#setting.clock.now();
+    this.parallel.ended(slot, nowMs);
+    if (slot.beganMs >= 0) this.#serviceMs += (nowMs - slot.sentMs - this.#serviceMs) / 8;
+    if (this.waiting > 0) this.#serveWaiting(nowMs);
+  }
+
+  /** Lets in whoever's turn it is, as long as there is room. */
+  #serveWaiting(nowMs: number): void {
+    if (!this.#setting.hasBackground) return;
+    let hasServed = false;
+    while (this.#free > 0) {
+      const next = this.#queue?.first();
+      if (next === undefined) break;
+      this.#serve(next, nowMs);
+      hasServed = true;
+    }
+    if (hasServed) this.#tell(nowMs);
+  }
+
+  #serve(waiting: Waiting, nowMs: number): void {
+    waiting.cancel();
+    this.#queue?.serve(waiting);
+    waiting.resolve(this.#grant(nowMs - waiting.sinceMs));
+  }
+
+  /** For those who look for themselves. */
+  #isTurnOf(waiting: Waiting, nowMs: number): boolean {
+    this.#dropLost(nowMs);
+    const position = this.#positionOf(waiting);
+    if (position > 0 && position <= this.#free) return true;
+    if (position !== waiting.position) this.#tellOne(waiting, position);
+    return false;
+  }
+
+  #dropLost(nowMs: number): void {
+    if (this.#setting.hasBackground || this.waiting === 0) return;
+    for (const waiting of this.#queue?.inOrder() ?? []) {
+      if (nowMs - waiting.seenMs > lostAfterMs) this.#queue?.remove(waiting);
+    }
+  }
+
+  /** 1 is next; 0: it does not wait. */
+  #positionOf(waiting: Waiting): number {
+    return (this.#queue?.inOrder().indexOf(waiting) ?? -1) + 1;
+  }
+
+  /** Tells everybody whose position has changed; in a long line only now and then, because that takes time. */
+  #tell(nowMs: number): void {
+    if (!this.#setting.hasBackground || this.waiting === 0) return;
+    if (this.waiting > longLine && nowMs - this.#toldMs < retellMs) return;
+    this.#toldMs = nowMs;
+    for (const [index, waiting] of (this.#queue?.inOrder() ?? []).entries()) {
+      if (waiting.position !== index + 1) this.#tellOne(waiting, index + 1);
+    }
+  }
+
+  #tellOne(waiting: Waiting, position: number): void {
+    waiting.position = position;
+    const wait: Wait = { for: 'slot', boxName: this.#setting.box.upstream.name, position };
+    waiting.waiter.onWait?.(wait);
+  }
+
+  #full({ model }: Ask): GatewayError {
+    const { upstream, tuning } = this.#setting.box;
+    const serves = this.#configured ?? this.parallel.limit;
+    return new GatewayError(
+      'queue_full',
+      `${upstream.name} serves ${serves} calls of ${shown(model)} at once and ${tuning.maxWaiting} wait already (fleet.queue.maxWaiting): try again later`,
+      { headers: this.#retryAfter() },
+    );
+  }
+
+  #waitedTooLong(model: string): GatewayError {
+    const { upstream, tuning } = this.#setting.box;
+    return new GatewayError(
+      'queue_timeout',
+      `${upstream.name} had no slot for ${shown(model)} within ${secondsOf(tuning.maxWaitMs)} s (fleet.queue.maxWait): try again later`,
+      { headers: this.#retryAfter() },
+    );
+  }
+
+  /** When the line would be through, by the calls that have ended lately: 1 to 60 whole seconds. */
+  #retryAfter(): Readonly<Record<string, string>> {
+    const limit = Math.max(1, this.#configured ?? this.parallel.limit);
+    const seconds = Math.ceil((this.#serviceMs * (this.waiting + 1)) / limit / 1_000);
+    return { 'retry-after': String(Math.min(60, Math.max(1, seconds))) };
+  }
+}
+
+class HeldSlot implements Slot, Run {
+  readonly queuedMs: number;
+  sentMs = 0;
+  beganMs = -1;
+  evidence = 0;
+  delayMs = 0;
+  readonly #line: Line;
+  #isOver = false;
+
+  constructor(line: Line, queuedMs: number) {
+    this.#line = line;
+    this.queuedMs = queuedMs;
+  }
+
+  began(): void {
+    if (!this.#isOver) this.#line.began(this);
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#line.ended(this);
+  }
+}
+
+class Waiting implements Queued {
+  readonly sharer: string;
+  readonly weight: number;
+  readonly urgency: 'interactive' | 'bulk';
+  readonly waiter: Waiter;
+  readonly sinceMs: number;
+  seenMs: number;
+  position = 0;
+  isGone = false;
+  cancel: () => void = () => undefined;
+  resolve: (slot: Slot) => void = () => undefined;
+
+  constructor({ sharer, weight, urgency }: Queued, waiter: Waiter, nowMs: number) {
+    this.sharer = sharer;
+    this.weight = weight;
+    this.urgency = urgency;
+    this.waiter = waiter;
+    this.sinceMs = nowMs;
+    this.seenMs = nowMs;
+  }
+}
+
+function outOfTime(): GatewayError {
+  return new GatewayError('request_timeout', 'request timeout');
+}
+
+function shown(model: string): string {
+  return model.length > 200 ? `${model.slice(0, 199)}…` : model;
+}
+
+function secondsOf(durationMs: number): number {
+  return Math.round(durationMs) / 1_000;
+}
