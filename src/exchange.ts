@@ -294,9 +294,15 @@ export function editHeaders(exchange: Exchange): Headers {
  * answer's headers have left already, as the stream behind them does.
  */
 export function onGone(exchange: Exchange, listener: () => void): void {
+  let isTold = false;
+  // Some runtimes tell of it in both ways.
+  const tell = () => {
+    if (!isTold) listener();
+    isTold = true;
+  };
   exchange.departures ??= [];
-  exchange.departures.push(listener);
-  exchange.peer.onGone(listener);
+  exchange.departures.push(tell);
+  exchange.peer.onGone(tell);
 }
 
 /** Adds a header to whatever answer leaves. */

@@ -7,9 +7,10 @@ import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Call, Exchange, Protocol } from '../exchange.ts';
 import { isCloudModel, isModelAllowed } from '../fields/model-name.ts';
 import { answerDemo, isDemoModel } from '../fleet/demo.ts';
+import { LoadFailed } from '../fleet/load-answer.ts';
 import { decodeCall } from '../protocols/decode.ts';
 import { cloudRefusal } from './edited.ts';
-import { respondWithRefusal } from './refusal.ts';
+import { loadRefusal, respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
 import { unreachableError } from './unreachable.ts';
@@ -49,7 +50,8 @@ async function serveCall(
   protocol: Protocol,
   tools: AnswerTools,
 ): Promise<Response> {
-  exchange.work = workOf(exchange, call);
+  // `/api/show` runs nothing.
+  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call);
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);
@@ -62,6 +64,7 @@ async function serveCall(
     return await relayAnswer(exchange, call, protocol, result, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;
+    if (thrown instanceof LoadFailed) throw loadRefusal(exchange, thrown, tools);
     throw unreachableError(gatewayErrorOf(thrown), exchange);
   }
 }

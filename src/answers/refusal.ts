@@ -16,6 +16,7 @@ import {
   outOfMemoryAdvice,
   wordsOf,
 } from '../fleet/advice.ts';
+import type { LoadFailed } from '../fleet/load-answer.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
 import { failuresOf } from './unreachable.ts';
@@ -29,7 +30,8 @@ export function respondWithRefusal(
   asked: readonly Candidate[],
   tools: AnswerTools,
 ): Response {
-  const mended = mendOf(exchange, candidate, refusal, asked, tools);
+  const { upstream } = candidate.target;
+  const mended = mendOf(exchange, upstream, candidate.model, refusal, asked, tools);
   if (mended !== undefined) {
     const words = [wordsOf(mended.advice), ...failuresOf(exchange)].join(' ');
     throw new GatewayError(mended.code, words, { status: mended.status ?? refusal.status });
@@ -42,6 +44,14 @@ export function respondWithRefusal(
   return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });
 }
 
+/** The box could not load the model, and that is what the client hears: with the mend where Corral knows it. */
+export function loadRefusal(exchange: Exchange, error: LoadFailed, tools: AnswerTools): GatewayError {
+  const { upstream, model, status, text } = error;
+  const mended = mendOf(exchange, upstream, model, { status, text }, [], tools);
+  const words = [mended === undefined ? `${error.message}.` : wordsOf(mended.advice), ...failuresOf(exchange, error)].join(' ');
+  return new GatewayError(mended?.code ?? error.code, words, { status: mended?.status ?? status, cause: error.cause });
+}
+
 interface Mended {
   readonly code: ErrorCode;
   readonly advice: Advice;
@@ -51,8 +61,9 @@ interface Mended {
 
 function mendOf(
   exchange: Exchange,
-  { target: { upstream }, model = '' }: Candidate,
-  { status, text }: Refusal,
+  upstream: Upstream,
+  model = '',
+  { status, text }: Pick<Refusal, 'status' | 'text'>,
   asked: readonly Candidate[],
   tools: AnswerTools,
 ): Mended | undefined {

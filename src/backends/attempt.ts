@@ -196,8 +196,42 @@ function admit(
 ): Lease | Promise<Lease> | undefined {
   const { work } = exchange;
   if (work === undefined || model === undefined) return undefined;
-  const lease = tools.fleet.admit(upstream, { model, numCtx: undefined, work }, waiterOf(exchange));
-  return lease instanceof Promise ? lease.then((granted) => settleWait(exchange, granted)) : lease;
+  const startedMs = exchange.clock.now();
+  const refused = (thrown: unknown): never => {
+    exchange.wait = undefined;
+    if (thrown instanceof GatewayError && !ofQueue.has(thrown.code)) {
+      const answeredMs = exchange.clock.now();
+      exchange.attempts.push({ upstream, isOllama: true, startedMs, answeredMs, status: undefined, error: thrown });
+      tools.fleet.noteFailure(upstream, thrown);
+    }
+    throw thrown;
+  };
+  try {
+    const lease = tools.fleet.admit(upstream, { model, numCtx: undefined, work }, waiterOf(exchange));
+    return lease instanceof Promise
+      ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, granted), refused)
+      : lease;
+  } catch (thrown) {
+    return refused(thrown);
+  }
+}
+
+/** The box was not asked anything yet: it is no try. */
+const ofQueue: ReadonlySet<string> = new Set(['queue_full', 'queue_timeout', 'box_cordoned']);
+
+/** What a client waits for never comes once it has left; its exchange ends all the same. */
+function unlessGone(exchange: Exchange, lease: Promise<Lease>): Promise<Lease> {
+  return new Promise((resolve, reject) => {
+    let hasLeft = false;
+    onGone(exchange, () => {
+      hasLeft = true;
+      reject(new ClientGone());
+    });
+    lease.then((granted) => {
+      if (hasLeft) granted.end();
+      else resolve(granted);
+    }, reject);
+  });
 }
 
 function waiterOf(exchange: Exchange): Waiter {

@@ -8,6 +8,8 @@ export interface Question {
   /** Such as `/api/version`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent by POST; without it the path is asked for by GET. */
+  readonly json?: string;
   readonly limitMs: number;
   readonly maxBytes: number;
   /** Ends the question early: nobody wants to know any more. */
@@ -52,7 +54,7 @@ export function createStop(): Stop & { stop(): void } {
 }
 
 /**
- * GETs a path. Resolves with the answer, or with the reason why there is none: upstream_silent when `limitMs` is over.
+ * Asks for a path. Resolves with the answer, or with the reason why there is none: upstream_silent when `limitMs` is over.
  * Never rejects. The limit holds for headers and body together, and also where a platform does not mind its signal.
  */
 export async function ask(platform: Platform, question: Question): Promise<Answer | GatewayError> {
@@ -77,13 +79,14 @@ export async function ask(platform: Platform, question: Question): Promise<Answe
 }
 
 async function fetchText(platform: Platform, question: Question, signal: AbortSignal): Promise<Answer | GatewayError> {
-  const { upstream, path, headers, maxBytes } = question;
+  const { upstream, path, headers, json, maxBytes } = question;
+  const type = json === undefined ? undefined : { 'content-type': 'application/json' };
   try {
     const response = await platform.send({
-      method: 'GET',
+      method: json === undefined ? 'GET' : 'POST',
       url: upstream.baseUrl + path,
-      headers: { accept: 'application/json', ...headers },
-      body: undefined,
+      headers: { accept: 'application/json', ...type, ...headers },
+      body: json === undefined ? undefined : new TextEncoder().encode(json),
       signal,
       tls: upstream.tls,
     });

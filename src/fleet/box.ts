@@ -7,7 +7,7 @@ import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
 import { Breaker } from './breaker.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
-import { createLoads, type Loads } from './loads.ts';
+import { createLoads, type LoadingPlace, type Loads } from './loads.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { FleetTuning } from './tuning.ts';
 
@@ -29,12 +29,13 @@ const runningLimitMs = 2_000;
 const listLimitMs = 5_000;
 const maxVersionBytes = 4 * 1024;
 const maxListBytes = 16 * 1024 * 1024;
+const maxPostedBytes = 256 * 1024;
 /** What is older than this is not known any more. */
 const listLastsMs = 60_000;
 const runningLastsMs = 30_000;
 const never = Number.NEGATIVE_INFINITY;
 
-export class Box {
+export class Box implements LoadingPlace {
   /** As the newest plan names it. */
   upstream: Upstream;
   /** As the newest plan has it. */
@@ -42,7 +43,7 @@ export class Box {
   /** Answers under way that no lease counts: of upstreams that are no boxes. */
   passing = 0;
   readonly slots: Slots;
-  readonly loads: Loads = createLoads();
+  readonly loads: Loads;
   readonly breaker: Breaker;
   /** When the next look is due, on the clock. */
   dueMs = never;
@@ -92,6 +93,7 @@ export class Box {
       runnerKey: (model) => this.catalogue?.get(model)?.digest || model,
     });
     this.#probeIntervalMs = setting.probeIntervalMs;
+    this.loads = createLoads(this, platform);
     this.checkAlive = joinable(platform, () => this.#readVersion());
     this.#askList = joinable(platform, () => this.#readList());
     this.#askRunning = joinable(platform, () => this.#readRunning());
@@ -153,6 +155,14 @@ export class Box {
     return this.runnerOf(model) !== undefined;
   }
 
+  /** Whether the model is in memory, with this many tokens of context or more. Undefined: not known. */
+  holds(model: string, numCtx: number | undefined): boolean | undefined {
+    const isResident = this.isResident(model);
+    if (numCtx === undefined || isResident !== true) return isResident;
+    // Older boxes do not tell how much it has.
+    return (this.runnerOf(model)?.contextLength ?? numCtx) >= numCtx;
+  }
+
   /**
    * The runner that would serve the model: by name, or by digest, because names of one blob share a runner that is listed
    * under the name that loaded it. A runner that has crashed stays listed, so this is a hint.
@@ -170,6 +180,12 @@ export class Box {
     // Without the list of models, names of one blob could not be told to be one.
     if (this.catalogue === undefined) await within(this.#setting.platform.clock, runningLimitMs, this.#askList());
     return (await asked) ? this.runnerOf(model) !== undefined : undefined;
+  }
+
+  /** One request of Corral's own. Never rejects; what is there when `limitMs` is over is upstream_silent. */
+  post(path: string, json: string, limitMs: number, stop: Stop): Promise<Answer | GatewayError> {
+    const { platform, headers } = this.#setting;
+    return ask(platform, { upstream: this.upstream, path, json, headers, limitMs, maxBytes: maxPostedBytes, stop });
   }
 
   /** Whether what is known is older than `maxAgeMs`. */
