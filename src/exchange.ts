@@ -29,7 +29,7 @@ export type {
   TextScope,
 } from './exchange/texts.ts';
 export type { BoxOptions, Fleet, KnownModel, Upstream } from './exchange/upstream.ts';
-export type { Ask, Lease, LeaseSeen, Prediction, Wait, Waiter, Work } from './exchange/work.ts';
+export type { Ask, Lease, LeaseSeen, Placing, Prediction, Wait, Waiter, Work } from './exchange/work.ts';
 export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
 /** Hono's environment in this house: `c.env` is the exchange itself. */
@@ -250,6 +250,8 @@ export interface Telemetry {
   readonly wantsCompletion: boolean;
   /** A further try was due, and there was no retry budget left for it. */
   retryRefused?(): void;
+  /** A box has cut a prompt to fit its context. */
+  promptTruncated?(model: string, box: string): void;
 }
 
 export const noTelemetry: Telemetry = {

@@ -2,19 +2,16 @@
 import type { Exchange, Fleet } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import { affinityDraw } from './affinity.ts';
+import { type Placeable, placeByPrediction } from './placement.ts';
 import { isSpokenToAsBox } from './speech.ts';
 import type { Candidate, Target } from './target.ts';
 
-interface Ranked {
-  readonly target: Target;
-  readonly model: string | undefined;
+interface Ranked extends Placeable {
   readonly position: number;
   /** 0 has the model or is configured for it, 1 unknown, 2 known not to have it. */
   readonly fitness: number;
   /** 0 may serve, 1 is evicted for its last answers or has failed with this model, 2 is down. */
   readonly trouble: number;
-  readonly isDown: boolean;
-  readonly isBox: boolean;
   readonly isResident: boolean;
   readonly inFlight: number;
   readonly draw: number;
@@ -28,8 +25,8 @@ interface Known {
 
 /**
  * Targets in the order to try: those that answer before those that are evicted or down, then failover groups, then those that
- * have the model. Among equals: what a session belongs to, or written weights; else boxes by what they have in memory and
- * how idle they are, other upstreams by health and speed where the configuration lets them share the load; then file order.
+ * have the model. Among equals: what a session belongs to, or written weights; else boxes by the predicted time to the first token,
+ * and where too little is known for that, by what they have in memory and how idle they are, other upstreams by health and speed where the configuration lets them share the load; then file order.
  * Those that are known not to have the model are the last resort, as long as another may have it: lists are some seconds old.
  */
 export function orderCandidates(
@@ -57,11 +54,19 @@ export function orderCandidates(
   const sorted = ranked.sort(
     (first, second) => Number(isLastResort(first)) - Number(isLastResort(second)) || compare(first, second),
   );
-  return (isDrawn ? sorted : shareLoad(sorted, known)).map((one) => ({
-    target: one.target,
-    model: one.model,
-    isLastResort: isLastResort(one),
-  }));
+  if (isDrawn) return sorted.map((one) => candidateOf(one, isLastResort(one)));
+  const areAlike = (first: Ranked, second: Ranked) =>
+    isLastResort(first) === isLastResort(second) && isAsGood(first, second) && first.fitness === second.fitness;
+  const placed = requested === undefined ? sorted : placeByPrediction(sorted, areAlike, fleet, exchange);
+  return shareLoad(placed, known).map((one) => candidateOf(one, isLastResort(one)));
+}
+
+function candidateOf({ target, model, prediction }: Ranked, isLastResort: boolean): Candidate {
+  return prediction === undefined ? { target, model, isLastResort } : { target, model, isLastResort, prediction };
+}
+
+function isAsGood(first: Ranked, second: Ranked): boolean {
+  return first.trouble === second.trouble && first.target.group === second.target.group;
 }
 
 function rank(target: Target, position: number, requested: string | undefined, known: Known, draw: number): Ranked {
@@ -84,6 +89,7 @@ function rank(target: Target, position: number, requested: string | undefined, k
     isResident: name !== undefined && fleet.isResident(upstream, name) === true,
     inFlight: fleet.inFlight(upstream),
     draw,
+    prediction: undefined,
   };
 }
 

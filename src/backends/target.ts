@@ -1,7 +1,7 @@
 /** Where a call may go: one upstream, and how a try at it is prepared. Everything here is decided when the plan is compiled. */
 import type { CelExpression } from '../cel/expression.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { AnswerEdit, AttemptEdit, Exchange, Protocol, Translation, Upstream } from '../exchange.ts';
+import type { AnswerEdit, AttemptEdit, Exchange, Prediction, Protocol, Translation, Upstream } from '../exchange.ts';
 import type { TargetHealth } from './health.ts';
 
 export interface Target {
@@ -73,6 +73,8 @@ export interface Candidate {
   readonly model: string | undefined;
   /** Its box is known not to have the model: asked only when the others say that they have not got it either. */
   readonly isLastResort: boolean;
+  /** Of a box that was placed among others by it. */
+  readonly prediction?: Prediction | undefined;
 }
 
 /** What a route ends in. */

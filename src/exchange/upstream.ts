@@ -1,7 +1,7 @@
 /** One base URL that answers, and what is known of boxes. */
 import type { GatewayError } from '../errors.ts';
 import type { UpstreamTls } from '../platform.ts';
-import type { Ask, Lease, Prediction, Waiter } from './work.ts';
+import type { Ask, Lease, Placing, Prediction, Waiter } from './work.ts';
 
 /** One base URL that answers: a box, or another OpenAI-compatible server, or any host. */
 export interface Upstream {
@@ -74,6 +74,11 @@ export interface Fleet {
   leave(upstream: Upstream): void;
   /** What this box would need to the first token; undefined when nothing is known that tells boxes apart. */
   predict(upstream: Upstream, ask: Ask): Prediction | undefined;
+  /**
+   * The order among boxes that the configuration holds for equals: one placing for each, in the order they came. Undefined: too
+   * little is known of one of them, or the configuration wants no predictions.
+   */
+  place(asked: readonly { readonly upstream: Upstream; readonly ask: Ask }[]): readonly Placing[] | undefined;
   /**
    * A slot of the box, with the model in memory: at once where both are there, and else as soon as they are. Throws or rejects
    * with GatewayError: queue_full and queue_timeout, or what the load came to; the next box may be asked then. Never settles

@@ -4,6 +4,8 @@
 export interface Work {
   /** Tokens of the prompt, by estimate: what is wrong by half still places well. */
   readonly promptTokens: number;
+  /** Of these, what earlier turns of the conversation had already: a box that served them has it in its cache. Left out: 0. */
+  readonly earlierTokens?: number | undefined;
   /** Tells conversations apart and stays the same from turn to turn; undefined: every call stands by itself. */
   readonly conversation: string | undefined;
   /** Among whom slots are shared fairly: the key, or the trusted person behind it; empty for whoever has neither. */
@@ -23,6 +25,8 @@ export interface Ask {
   /** Tokens of context; undefined leaves it to the box. */
   readonly numCtx: number | undefined;
   readonly work: Work;
+  /** What was predicted when the box was chosen; undefined where there was no choice. What it came to teaches the box's rates. */
+  readonly predicted?: Prediction | undefined;
 }
 
 /** Who waits for a lease. */
@@ -80,4 +84,13 @@ export interface Prediction {
   readonly promptMs: number;
   /** Of that, what the box has in its cache already. */
   readonly cachedMs: number;
+}
+
+/** One box's place among those that the configuration holds for equals. */
+export interface Placing {
+  readonly prediction: Prediction;
+  /** Where the conversation's turns belong. */
+  readonly isHome: boolean;
+  /** 0 is asked first. */
+  readonly rank: number;
 }

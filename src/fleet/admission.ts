@@ -1,6 +1,7 @@
 /** How a call comes to a box: first a slot, in turn, and then the model in memory. */
 import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
 import type { Loads } from './loads.ts';
+import type { Run } from './rates.ts';
 import type { Slot, Slots } from './slots.ts';
 
 export interface AdmissionParts {
@@ -8,6 +9,8 @@ export interface AdmissionParts {
   readonly loads: Loads;
   /** Told of every lease that has ended: what teaches how fast the box is. */
   onEnd(ask: Ask, seen: LeaseSeen & { readonly loadMs: number }): void;
+  /** A call begins at the box: what it comes to teaches the box's rates. */
+  begin?(ask: Ask, loadMs: number): Run;
 }
 
 /** Rejects as `Slots.take` and `Loads.ready` do; the slot is free again then. */
@@ -36,16 +39,21 @@ function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Le
   );
 }
 
-function leaseOf({ onEnd }: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
+function leaseOf({ onEnd, begin }: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
   let isOver = false;
+  const run = begin?.(ask, loadMs);
   return {
     queuedMs: slot.queuedMs,
     loadMs,
-    began: () => slot.began(),
+    began() {
+      slot.began();
+      run?.began();
+    },
     end(seen) {
       if (isOver) return;
       isOver = true;
       slot.end();
+      run?.end(seen);
       if (seen !== undefined) onEnd(ask, { ...seen, loadMs });
     },
   };

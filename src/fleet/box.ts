@@ -6,8 +6,10 @@ import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers.ts';
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
 import { Breaker } from './breaker.ts';
+import { Capacity } from './capacity.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads.ts';
+import { Rates } from './rates.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { FleetTuning } from './tuning.ts';
 
@@ -45,6 +47,9 @@ export class Box implements LoadingPlace {
   readonly slots: Slots;
   readonly loads: Loads;
   readonly breaker: Breaker;
+  /** How fast it is, and what goes into its memory, as far as seen. */
+  readonly rates: Rates;
+  readonly capacity = new Capacity();
   /** When the next look is due, on the clock. */
   dueMs = never;
   /** Grows with every change of what the box lists. */
@@ -83,6 +88,12 @@ export class Box implements LoadingPlace {
         ),
       closed: (model) => platform.report('info', `breaker: ${this.upstream.name} serves ${model.slice(0, 200)} again`),
     });
+    this.rates = new Rates(
+      () => platform.clock.now(),
+      () => {
+        if (platform.hasBackground) void this.#askRunning();
+      },
+    );
     this.upstream = setting.upstream;
     this.tuning = setting.tuning;
     this.slots = createSlots({
@@ -297,6 +308,7 @@ export class Box implements LoadingPlace {
     this.#running = new Map(running.map((one) => [canonicalModel(one.name), one]));
     this.#runningByDigest = new Map(running.map((one) => [one.digest, one]));
     this.#runningMs = this.#nowMs;
+    this.capacity.saw(this.#running, this.#runningMs, this.#setting.platform.clock.wallTime());
     return true;
   }
 

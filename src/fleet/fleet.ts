@@ -13,8 +13,11 @@ import { within } from './ask.ts';
 import type { Box } from './box.ts';
 import { type Boxes, createBoxes, placeOf } from './boxes.ts';
 import type { TrippedModel } from './breaker.ts';
+import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './place.ts';
+import type { Run } from './rates.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
+import { isInMemory } from './views.ts';
 
 export interface FleetSetting {
   readonly upstreams: readonly Upstream[];
@@ -78,6 +81,8 @@ export interface Herd extends Fleet {
   modelsOn(upstream: Upstream): readonly KnownModel[];
   /** The runner that would serve the model, as last seen: for the warning that it runs on the CPU. */
   runnerOn(upstream: Upstream, model: string): RunningModel | undefined;
+  /** What a call to this model with so many tokens would meet now at each box, for people. */
+  explain(model: string, promptTokens: number, conversation?: string): readonly PlacementLine[];
   /** A box said that it has not got this model: when it was thought to, its list is asked for again. */
   noteMissing(upstream: Upstream, model: string): void;
 }
@@ -138,6 +143,7 @@ export function createFleet(setting: FleetSetting): Herd {
     hasAnsweringBox: () => asked.some((box) => box.isAlive === true && box.trouble === undefined),
     modelsOn: (upstream) => [...(boxOf(upstream)?.catalogue?.values() ?? [])],
     runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonical(model)),
+    explain: (model, promptTokens, conversation) => explainPlacement(asked, { model, promptTokens, conversation }, clock.now()),
     noteMissing(upstream, model) {
       const box = boxOf(upstream);
       if (box?.hasModel(canonical(model)) === true && box.hurry(0)) boxes.replan(box);
@@ -169,7 +175,11 @@ export function createFleet(setting: FleetSetting): Herd {
       const box = boxOf(upstream);
       if (box !== undefined && box.passing > 0) box.passing--;
     },
-    predict: () => undefined,
+    predict(upstream, ask) {
+      const box = boxOf(upstream);
+      return box === undefined ? undefined : predictFor(box, ask, clock.now());
+    },
+    place: (placed) => placeAmong(placed, boxOf, taken, clock.now()),
     admit(upstream, ask, waiter) {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
@@ -181,13 +191,28 @@ export function createFleet(setting: FleetSetting): Herd {
       };
       try {
         const onEnd = (_: Ask, seen: LeaseSeen) => box.breaker.ended(model, clock.now(), seen);
-        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd }, ask, waiter);
+        const begin = runsOf(box, model, ask);
+        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd, begin }, ask, waiter);
         return admitted instanceof Promise ? admitted.catch(refused) : admitted;
       } catch (thrown) {
         return refused(thrown);
       }
     },
   };
+}
+
+/** What a call that is let in teaches the box's rates. Made before it waits: afterwards the model is there. */
+function runsOf(box: Box, model: string, { numCtx }: Ask): (ask: Ask, loadMs: number) => Run {
+  const isCold = isInMemory(box, model, numCtx) === false;
+  return (ask, loadMs) =>
+    box.rates.granted({
+      model,
+      ask,
+      loadMs,
+      isCold,
+      sizeBytes: box.catalogue?.get(model)?.sizeBytes ?? 0,
+      crowd: box.slots.busy(),
+    });
 }
 
 /** Several names of one place are one box, named after the first: several routes may name it. */

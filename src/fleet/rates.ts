@@ -1,0 +1,283 @@
+/**
+ * How fast one box is, learnt from the calls that it served: bytes of models that it loads a second, tokens of prompts that each
+ * model reads a second, how long a call holds its slot, how often each model is wanted. A few additions per call; lives as long
+ * as the box.
+ */
+import type { Ask, LeaseSeen } from '../exchange.ts';
+
+/** What is believed of a model as long as nothing was seen. */
+export const usualRates = {
+  callMs: 3_000,
+  tokensPerSecond: 600,
+  leastMs: 50,
+  bytesPerSecond: 500_000_000,
+  tokensFactor: 1,
+} as const;
+
+/** Before the first byte of a model's file is read, and after its last. */
+export const loadStartMs = 1_000;
+/** Models that are kept apart; beyond them the one that was used longest ago is forgotten. */
+const maxModels = 256;
+/** How long demand is remembered. */
+const demandMs = 60_000;
+/** What fewer tokens take says more of the way there than of reading. */
+const leastTokensToJudge = 64;
+/** A prompt is read slower than believed: that counts. Faster: perhaps it was in the cache. */
+const slowerCounts = 0.4;
+const fasterCounts = 0.05;
+const usualCounts = 0.2;
+
+/** What is known of one model on one box. Times on the clock, in milliseconds. */
+export interface ModelRates {
+  callMs: number;
+  /** Of prompts, with nothing else on the chip. */
+  tokensPerSecond: number;
+  /** Until the first token of the shortest prompt. */
+  leastMs: number;
+  /** Tokens as the box counts them for one by estimate. */
+  tokensFactor: number;
+  /** When it was used last; −∞: never. */
+  usedMs: number;
+  /** When it last showed that it is in memory; −∞: never. */
+  shownMs: number;
+  /** Since when a call waits for it to be loaded; undefined: none does. */
+  loadingSinceMs: number | undefined;
+  /** Whether anything was learnt of its reading. */
+  hasRead: boolean;
+  hasCalled: boolean;
+  demand: number;
+  demandAtMs: number;
+}
+
+/** One call that was granted its slot. */
+export interface Run {
+  /** The first byte is there. */
+  began(): void;
+  /** What it came to; undefined: nobody knows. */
+  end(seen: LeaseSeen | undefined): void;
+}
+
+export interface Granted {
+  /** Canonical. */
+  readonly model: string;
+  readonly ask: Ask;
+  /** How long a load was waited for before; 0: none was seen. */
+  readonly loadMs: number;
+  /** The model was not in memory when the call was let in, so that the box loads it now. */
+  readonly isCold: boolean;
+  /** Of the model's file; 0: not known. */
+  readonly sizeBytes: number;
+  /** Calls under way at the box, this one included. */
+  readonly crowd: number;
+}
+
+export class Rates {
+  bytesPerSecond: number = usualRates.bytesPerSecond;
+  readonly #models = new Map<string, ModelRates>();
+  readonly #now: () => number;
+  /** Told that a call has ended a load that it had set off: the memory holds other models than before. */
+  readonly #onLoaded: () => void;
+  #hasLoaded = false;
+  #loadEndedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number, onLoaded: () => void = () => undefined) {
+    this.#now = now;
+    this.#onLoaded = onLoaded;
+  }
+
+  /** Undefined: the model was never used here. */
+  of(model: string): ModelRates | undefined {
+    return this.#models.get(model);
+  }
+
+  get size(): number {
+    return this.#models.size;
+  }
+
+  /** Calls a second, lately. */
+  demandFor(model: string): number {
+    const known = this.#models.get(model);
+    return known === undefined ? 0 : demandOf(known, this.#now());
+  }
+
+  /** A whole load of this many bytes. */
+  loadMsFor(bytes: number): number {
+    return loadStartMs + (bytes * 1_000) / this.bytesPerSecond;
+  }
+
+  /** A call to a model was let in. */
+  granted({ model: name, ask, loadMs, isCold, sizeBytes, crowd }: Granted): Run {
+    const nowMs = this.#now();
+    const model = this.#modelOf(name);
+    model.demand = demandOf(model, nowMs) + 1_000 / demandMs;
+    model.demandAtMs = nowMs;
+    model.usedMs = nowMs;
+    // Of those that waited for one load the first has seen all of it.
+    if (loadMs > 0 && nowMs - loadMs >= this.#loadEndedMs) this.learnLoad(sizeBytes, loadMs);
+    if (loadMs > 0) this.#loaded(model, nowMs);
+    else if (isCold) model.loadingSinceMs ??= nowMs;
+    const isFirst = isCold && loadMs === 0 && model.loadingSinceMs === nowMs;
+    return new LearningRun(this, model, ask, nowMs, isFirst ? sizeBytes : 0, isCold && loadMs === 0, crowd, this.#now);
+  }
+
+  /** A model of so many bytes was loaded in this time. */
+  learnLoad(sizeBytes: number, durationMs: number): void {
+    if (sizeBytes <= 0 || durationMs <= 0) return;
+    const bytesPerSecond = (sizeBytes * 1_000) / Math.max(durationMs - loadStartMs, durationMs / 4);
+    this.bytesPerSecond = this.#hasLoaded ? mixed(this.bytesPerSecond, bytesPerSecond, slowerCounts) : bytesPerSecond;
+    this.#hasLoaded = true;
+  }
+
+  /** The model has answered, so it is in memory. */
+  shown(model: ModelRates): void {
+    const nowMs = this.#now();
+    if (model.loadingSinceMs === undefined) model.shownMs = nowMs;
+    else {
+      this.#loaded(model, nowMs);
+      this.#onLoaded();
+    }
+  }
+
+  #loaded(model: ModelRates, nowMs: number): void {
+    model.loadingSinceMs = undefined;
+    model.shownMs = nowMs;
+    this.#loadEndedMs = nowMs;
+  }
+
+  #modelOf(name: string): ModelRates {
+    const known = this.#models.get(name);
+    if (known !== undefined) return known;
+    if (this.#models.size >= maxModels) this.#forgetOldest();
+    const model: ModelRates = {
+      callMs: usualRates.callMs,
+      tokensPerSecond: usualRates.tokensPerSecond,
+      leastMs: usualRates.leastMs,
+      tokensFactor: usualRates.tokensFactor,
+      usedMs: Number.NEGATIVE_INFINITY,
+      shownMs: Number.NEGATIVE_INFINITY,
+      loadingSinceMs: undefined,
+      hasRead: false,
+      hasCalled: false,
+      demand: 0,
+      demandAtMs: 0,
+    };
+    this.#models.set(name, model);
+    return model;
+  }
+
+  #forgetOldest(): void {
+    let oldest: string | undefined;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const [name, { usedMs }] of this.#models) {
+      if (usedMs >= oldestMs) continue;
+      oldest = name;
+      oldestMs = usedMs;
+    }
+    if (oldest !== undefined) this.#models.delete(oldest);
+  }
+}
+
+class LearningRun implements Run {
+  readonly #rates: Rates;
+  readonly #model: ModelRates;
+  readonly #ask: Ask;
+  readonly #grantedMs: number;
+  /** Of the model that this call made the box load; 0: it did not, or nothing is known of its size. */
+  readonly #loadBytes: number;
+  readonly #isCold: boolean;
+  readonly #crowd: number;
+  readonly #now: () => number;
+  #beganMs: number | undefined;
+
+  constructor(
+    rates: Rates,
+    model: ModelRates,
+    ask: Ask,
+    grantedMs: number,
+    loadBytes: number,
+    isCold: boolean,
+    crowd: number,
+    now: () => number,
+  ) {
+    this.#rates = rates;
+    this.#model = model;
+    this.#ask = ask;
+    this.#grantedMs = grantedMs;
+    this.#loadBytes = loadBytes;
+    this.#isCold = isCold;
+    this.#crowd = crowd;
+    this.#now = now;
+  }
+
+  began(): void {
+    this.#beganMs ??= this.#now();
+    this.#rates.shown(this.#model);
+  }
+
+  end(seen: LeaseSeen | undefined): void {
+    const model = this.#model;
+    // Its load has come to nothing, or goes on without anybody here knowing.
+    if (this.#beganMs === undefined) {
+      model.loadingSinceMs = undefined;
+      return;
+    }
+    if (seen === undefined) return;
+    const nowMs = this.#now();
+    if (seen.how !== 'failed') {
+      model.callMs = learnt(model.callMs, Math.max(1, nowMs - this.#beganMs + this.#waitedMs), model.hasCalled);
+      model.hasCalled = true;
+    }
+    if (seen.promptTokens !== undefined && seen.promptTokens > 0) this.#learnReading(seen, seen.promptTokens, nowMs);
+  }
+
+  /** From the slot to the first token; a load is no part of what a call takes. */
+  get #waitedMs(): number {
+    return this.#isCold ? 0 : (this.#beganMs ?? this.#grantedMs) - this.#grantedMs;
+  }
+
+  #learnReading({ outputTokens = 0 }: LeaseSeen, promptTokens: number, nowMs: number): void {
+    const model = this.#model;
+    const beganMs = this.#beganMs ?? nowMs;
+    // An answer that came as a whole says nothing of when its first token was there.
+    if (outputTokens > 8 && nowMs - beganMs < outputTokens / 4) return;
+    const { predicted, work } = this.#ask;
+    if (predicted !== undefined && work.promptTokens > 0)
+      model.tokensFactor = mixed(model.tokensFactor, within(promptTokens / work.promptTokens, 0.1, 10), usualCounts);
+    const tookMs = beganMs - this.#grantedMs;
+    if (this.#isCold) {
+      const readingMs = model.leastMs + (promptTokens * 1_000) / model.tokensPerSecond;
+      if (this.#loadBytes > 0 && tookMs > 2 * readingMs) this.#rates.learnLoad(this.#loadBytes, tookMs - readingMs);
+      return;
+    }
+    const cached = predicted !== undefined && predicted.cachedMs > 0 ? (work.earlierTokens ?? 0) * model.tokensFactor : 0;
+    const readTokens = promptTokens - cached;
+    if (readTokens < leastTokensToJudge) {
+      model.leastMs = mixed(model.leastMs, Math.min(tookMs, 10_000), model.leastMs < tookMs ? fasterCounts : slowerCounts);
+      return;
+    }
+    const tokensPerSecond = (readTokens * 1_000 * this.#crowd) / Math.max(1, tookMs - model.leastMs);
+    const counts = cached > 0 ? usualCounts : tokensPerSecond < model.tokensPerSecond ? slowerCounts : fasterCounts;
+    model.tokensPerSecond = within(
+      model.hasRead ? mixed(model.tokensPerSecond, tokensPerSecond, counts) : tokensPerSecond,
+      1,
+      1e6,
+    );
+    model.hasRead = true;
+  }
+}
+
+function demandOf({ demand, demandAtMs }: ModelRates, nowMs: number): number {
+  return demand * Math.exp((demandAtMs - nowMs) / demandMs);
+}
+
+function learnt(known: number, seen: number, hasSeen: boolean): number {
+  return hasSeen ? mixed(known, seen, usualCounts) : seen;
+}
+
+function mixed(known: number, seen: number, share: number): number {
+  return known + (seen - known) * share;
+}
+
+function within(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
+}
