@@ -51,7 +51,7 @@ async function serveCall(
   tools: AnswerTools,
 ): Promise<Response> {
   // `/api/show` runs nothing.
-  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call);
+  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call, tools.limits.fleet.queue.share);
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);

@@ -1,7 +1,9 @@
 /** What answering needs, put together once per plan. */
 import type { AttemptTools } from '../backends/attempts.ts';
+import type { FleetConfig } from '../config/fleet.ts';
 import type { CallAllowances } from '../exchange.ts';
 import type { Herd } from '../fleet/fleet.ts';
+import type { TokenRatios } from '../fleet/token-ratio.ts';
 import type { IdleWatch } from '../streams/idle.ts';
 import type { Exchanges } from './open-exchange.ts';
 
@@ -14,6 +16,7 @@ export interface AnswerTools extends AttemptTools {
     readonly allowances: CallAllowances;
     /** Of an answer that is read whole, to be changed. */
     readonly maxBodyBytes: number;
+    readonly fleet: FleetConfig;
   };
   readonly random: () => number;
   /** Whether the built-in demo box may answer while no real one does. */

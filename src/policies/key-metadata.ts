@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import type { Identity } from '../exchange.ts';
+import { shareWarningsOf } from '../fields/key-share.ts';
 import { hostsField, type NetworkKey, networksField } from './networks.ts';
 import { type UserHeaders, userHeadersField } from './user-headers.ts';
 
@@ -60,9 +61,10 @@ export function networkKeysOf(identities: readonly Identity[]): readonly Network
 }
 
 export function warningsOf(keys: readonly { readonly metadata?: KeyMetadata | null | undefined }[]): readonly string[] {
-  return keys.flatMap(({ metadata }, index) =>
-    metadata?.networks !== undefined && identityOf(metadata).isAdmin
-      ? [`keys[${index}]: everybody in ${JSON.stringify(metadata.networks)} may manage the boxes without a key`]
-      : [],
-  );
+  return keys.flatMap(({ metadata }, index) => {
+    const warnings = shareWarningsOf(metadata ?? {}).map((warning) => `keys[${index}].${warning}`);
+    if (metadata?.networks !== undefined && identityOf(metadata).isAdmin)
+      warnings.push(`keys[${index}]: everybody in ${JSON.stringify(metadata.networks)} may manage the boxes without a key`);
+    return warnings;
+  });
 }
