@@ -17,6 +17,7 @@ import {
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
+import { goNatively, type OllamaOptions, refusalFor } from './native.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
 import { isSpokenToAsBox } from './speech.ts';
@@ -34,6 +35,8 @@ export interface AttemptTools extends SendTools {
   isModelMissing(status: number, text: string): boolean;
   /** Asked when policies have edited a try: throws GatewayError where it has become what nobody would have let pass. */
   judgeEdited(attempt: Attempt, decided: Decided, isBox: boolean): void;
+  /** `num_ctx`, `keep_alive`, `think` and `options` on every surface; left out, they pass as they came. */
+  readonly ollamaOptions?: OllamaOptions;
 }
 
 /** What a box's refusal means for the call. */
@@ -131,6 +134,8 @@ export async function tryOne(
     }
     if (model !== undefined && model !== call.model) attempt.body.set('model', model);
   }
+  const options = isBox && translation === undefined && target.passthrough === undefined ? tools.ollamaOptions : undefined;
+  const carries = call !== undefined && options?.lift(attempt, call) === true;
   const edited = editWith(target.edits, attempt);
   let response = edited instanceof Promise ? await edited : edited;
   if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
@@ -138,8 +143,11 @@ export async function tryOne(
   if (response !== undefined) return { kind: 'instead', candidate, response };
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isMaybeBox);
+  const settled = call === undefined ? undefined : options?.settle(attempt, call, candidate, carries);
+  const native = settled?.native;
+  if (native !== undefined) goNatively(attempt, native, target);
 
-  const admitted = isBox ? admit(exchange, target, model, tools) : undefined;
+  const admitted = isBox ? admit(exchange, target, { model, numCtx: settled?.numCtx }, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;
   const record: AttemptRecord = {
     upstream,
@@ -172,7 +180,7 @@ export async function tryOne(
     const refusal = await readRefusal(answered, exchange, candidate, tools);
     const { isOfBox, why } = tools.faultOf(status, refusal.text);
     fault = isOfBox ? why : undefined;
-    return { kind: 'refused', candidate, refusal };
+    return { kind: 'refused', candidate, refusal: native === undefined ? refusal : await refusalFor(refusal, native) };
   } finally {
     lease?.end({ how: 'failed', fault });
   }
@@ -191,7 +199,7 @@ function faultIn({ timeoutMs }: Attempt, thrown: unknown): string | undefined {
 function admit(
   exchange: Exchange,
   { upstream }: Target,
-  model: string | undefined,
+  { model, numCtx }: { readonly model: string | undefined; readonly numCtx: number | undefined },
   tools: AttemptTools,
 ): Lease | Promise<Lease> | undefined {
   const { work } = exchange;
@@ -207,7 +215,7 @@ function admit(
     throw thrown;
   };
   try {
-    const lease = tools.fleet.admit(upstream, { model, numCtx: undefined, work }, waiterOf(exchange));
+    const lease = tools.fleet.admit(upstream, { model, numCtx, work }, waiterOf(exchange));
     return lease instanceof Promise
       ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, granted), refused)
       : lease;

@@ -30,6 +30,8 @@ export interface Target {
   readonly binds: readonly string[];
   /** The configuration names the formats that it speaks: it is spoken to in them until a probe has found Ollama there. */
   readonly namesFormats: boolean;
+  /** The context that the configuration pins for every call and every load here, in tokens (`overrides.num_ctx`). */
+  readonly pinnedNumCtx?: number | undefined;
   /** The model that the configuration names for this target, if it does. */
   readonly declares: string | undefined;
   /**

@@ -6,6 +6,7 @@ import type { HostPort } from '../fields/host-port.ts';
 import { type AiOptions, compileModelAliases, modelDefaultOf, modelOverrideOf } from '../policies/ai.ts';
 import { type BackendTlsOptions, upstreamTlsOf } from '../policies/backendTLS.ts';
 import { limitsTokens } from '../policies/localRateLimit.ts';
+import { pinnedNumCtxIn } from '../policies/pinned-num-ctx.ts';
 import { affinityOf, type SessionAffinityOptions } from '../policies/sessionAffinity.ts';
 import type { UrlRewriteOptions } from '../policies/urlRewrite.ts';
 import { estimatePromptTokens } from '../protocols/count-tokens.ts';
@@ -72,6 +73,7 @@ export function createAiTarget(wanted: ProviderTarget, scope: TargetScope): Targ
     passthrough: scope.passthrough,
     binds: scope.passthrough === undefined ? bindingKeysOf(ai, layers) : [],
     namesFormats: wanted.provider.kind === 'custom',
+    pinnedNumCtx: scope.passthrough === undefined ? pinnedNumCtxIn(ai.overrides) : undefined,
     declares: wanted.model,
     modelFor: scope.passthrough === undefined ? compileModelChoice(wanted, ai) : (requested) => requested,
     pathFor: compilePaths(wanted, compilePathRewrite(layers)),

@@ -1,6 +1,8 @@
 /** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
 
 import { judgeEdited } from '../answers/edited.ts';
+import { createNamedContexts } from '../answers/named-contexts.ts';
+import { createOllamaOptions } from '../answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
 import type { AnswerTools } from '../answers/tools.ts';
 import { viaHeader } from '../backends/outgoing.ts';
@@ -72,6 +74,7 @@ export function assembleGateway(
     loadTimeoutMs,
     isModelMissing,
     faultOf,
+    ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts)),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),

@@ -2,6 +2,7 @@
 import { GatewayError } from '../../errors.ts';
 import type { StreamRewrite } from '../../exchange.ts';
 import { Carry } from '../../streams/carry.ts';
+import type { Framing } from '../../streams/lines.ts';
 import { sse } from '../../streams/sse.ts';
 
 /** A longer event is no event of any of these protocols: the rest of it is not kept, and it cannot be read. */
@@ -21,13 +22,13 @@ export interface EventTranslation {
 const encoder = new TextEncoder();
 const nothing = new Uint8Array(0);
 
-/** One stream of server-sent events made of another. Throws unreadable_answer, with the last words for the client. */
-export function createStreamTranslation(events: EventTranslation): StreamRewrite {
-  const splitter = sse.createSplitter();
+/** One stream of server-sent events made of another, or of lines. Throws unreadable_answer, with the last words for the client. */
+export function createStreamTranslation(events: EventTranslation, framing: Framing = sse): StreamRewrite {
+  const splitter = framing.createSplitter();
   const carry = new Carry(maxEventBytes);
 
   const read = (frame: Uint8Array): string => {
-    const { data, event } = sse.read(frame);
+    const { data, event } = framing.read(frame);
     if (data !== undefined && data !== '') return events.event(data, event);
     // `data:` with nothing behind it keeps connections alive, like a comment; a lone line end is nothing at all.
     return frame.length > 2 ? events.alive() : '';
@@ -60,7 +61,7 @@ export function createStreamTranslation(events: EventTranslation): StreamRewrite
     },
     end() {
       // A last event may lack only its line end, as some servers leave it.
-      const last = carry.length === 0 ? '' : readLast(carry.bytes, events);
+      const last = carry.length === 0 ? '' : readLast(carry.bytes, events, framing);
       carry.clear();
       return sent(last + (events.failure === undefined ? events.end() : ''));
     },
@@ -68,8 +69,8 @@ export function createStreamTranslation(events: EventTranslation): StreamRewrite
 }
 
 /** What broke off within its data says nothing. */
-function readLast(frame: Uint8Array, events: EventTranslation): string {
-  const { data, event } = sse.read(frame);
+function readLast(frame: Uint8Array, events: EventTranslation, framing: Framing): string {
+  const { data, event } = framing.read(frame);
   if (data === undefined || data === '') return '';
   try {
     if (data.trim() !== '[DONE]') JSON.parse(data);

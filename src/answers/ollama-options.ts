@@ -1,0 +1,144 @@
+/**
+ * Options of Ollama on every surface (design decision 16). A box reads `num_ctx`, `keep_alive`, `think` and `options` on its own
+ * protocols only; a call that asks for any of them in another one is put to it natively. Of contexts, what the configuration pins
+ * holds for everybody; else a runner that has enough is used as it is, because another number would make the box load anew;
+ * else the client's.
+ */
+import type { Native, OllamaOptions } from '../backends/native.ts';
+import type { Candidate } from '../backends/target.ts';
+import { GatewayError } from '../errors.ts';
+import { type Attempt, addWarning, type Call, type Protocol } from '../exchange.ts';
+import { canonicalModel } from '../fields/model-name.ts';
+import type { Herd } from '../fleet/fleet.ts';
+import type { JsonDraft } from '../json/object-text.ts';
+import { parsedRecord, recordOf } from '../protocols/answer-text.ts';
+import { anthropicMessages } from '../protocols/anthropic-messages.ts';
+import { hasNativeWay, putNatively } from '../protocols/translate/ollama.ts';
+import { askedNumCtx, asksAnything, carriesAsked, isUnload, liftAsked, setNumCtx } from '../protocols/translate/ollama-asked.ts';
+import type { NamedContexts } from './named-contexts.ts';
+
+export type ContextKnowledge = Pick<Herd, 'isResident' | 'runnerOn' | 'modelsOn'>;
+
+/** `contexts` outlives plans: what was loaded is loaded. */
+export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedContexts): OllamaOptions {
+  return {
+    lift(attempt, call) {
+      const { body, protocol, outgoing } = attempt;
+      if (body === undefined || call.body === undefined || protocol === undefined) return false;
+      if (!carriesAsked(call.body, outgoing.headers)) return false;
+      const isNative = isOllamas(protocol);
+      if (!isNative && !hasNativeWay(protocol)) return false;
+      liftAsked(body, outgoing.headers, isNative);
+      dropKeepAlive(attempt, body, protocol);
+      return true;
+    },
+    settle(attempt, call, candidate, carries) {
+      const { body, protocol } = attempt;
+      const { target, model } = candidate;
+      if (body === undefined || model === undefined || protocol?.kind !== 'inference') return undefined;
+      const { pinnedNumCtx } = target;
+      const mayAsk = carries || target.edits.length + target.finalEdits.length > 0;
+      if (!mayAsk && pinnedNumCtx === undefined && contexts.isEmpty) return undefined;
+      const isNative = isOllamas(protocol);
+      const asked = mayAsk ? askedNumCtx(body, isNative) : undefined;
+      const numCtx = pinnedNumCtx ?? contextFor(asked, attempt, model, { fleet, contexts });
+      if (numCtx !== undefined)
+        contexts.note(attempt.upstream.baseUrl, canonicalModel(model), numCtx, attempt.exchange.clock.now());
+      if (isNative) {
+        if (numCtx !== undefined && numCtx !== asked) setNumCtx(body, numCtx, true);
+        return numCtx === undefined ? undefined : { numCtx, native: undefined };
+      }
+      if (numCtx === undefined && !(mayAsk && asksAnything(body))) return undefined;
+      return {
+        numCtx,
+        native: hasNativeWay(protocol) ? nativelyPut(attempt, call, body, protocol, { numCtx, model, fleet }) : undefined,
+      };
+    },
+  };
+}
+
+function isOllamas({ family }: Protocol): boolean {
+  return family === 'ollama';
+}
+
+/** It holds for everybody who uses the model, and stays when this call has gone. */
+function dropKeepAlive({ exchange }: Attempt, body: JsonDraft, protocol: Protocol): void {
+  const keepAlive = body.textOf('keep_alive');
+  if (keepAlive === undefined || exchange.identity?.isAdmin === true) return;
+  if (isUnload(keepAlive) && asksNothing(protocol, body)) {
+    // Without its keep_alive it would load the model that it wants to see gone.
+    throw new GatewayError(
+      'admin_scope_required',
+      'a call that only unloads a model needs a key whose metadata has scopes: [admin], or CORRAL_ADMIN_TOKEN as the key',
+    );
+  }
+  body.delete('keep_alive');
+  if (keepAlive !== 'null')
+    addWarning(exchange, 'keep_alive was left out: it holds for all who use the model, so it takes the admin scope');
+}
+
+/** What Ollama takes for a wish to load or unload, and nothing else. */
+function asksNothing({ operation, family }: Protocol, body: JsonDraft): boolean {
+  if (family !== 'ollama') return false;
+  const text = body.textOf(operation === 'chat' ? 'messages' : operation === 'embeddings' ? 'input' : 'prompt');
+  return text === undefined || text === 'null' || text === '""' || /^\[\s*\]$/.test(text);
+}
+
+/** Undefined leaves it to the box. */
+function contextFor(
+  asked: number | undefined,
+  { exchange, upstream }: Attempt,
+  model: string,
+  { fleet, contexts }: { readonly fleet: ContextKnowledge; readonly contexts: NamedContexts },
+): number | undefined {
+  const name = canonicalModel(model);
+  if (asked === undefined && !contexts.has(upstream.baseUrl, name)) return undefined;
+  const runner = fleet.isResident(upstream, model) === true ? fleet.runnerOn(upstream, model)?.contextLength : undefined;
+  // What was asked for a moment ago is not seen in the box's lists yet.
+  const present = Math.max(runner ?? 0, contexts.recent(upstream.baseUrl, name, exchange.clock.now()) ?? 0);
+  if (asked === undefined) return present === 0 ? undefined : present;
+  if (present >= asked) return present;
+  const most = mostContextOf(fleet, { upstream }, name);
+  if (most === undefined || asked <= most) return asked;
+  addWarning(exchange, `num_ctx ${asked} is more than ${model.slice(0, 100)} was made for: ${most} it is`);
+  return Math.max(most, present);
+}
+
+function mostContextOf(fleet: ContextKnowledge, { upstream }: Pick<Attempt, 'upstream'>, name: string): number | undefined {
+  const most = recordOf(tagOf(fleet, { upstream }, name)?.details)?.context_length;
+  return typeof most === 'number' && most > 0 ? most : undefined;
+}
+
+function tagOf(
+  { modelsOn }: ContextKnowledge,
+  { upstream }: Pick<Attempt, 'upstream'>,
+  name: string,
+): Readonly<Record<string, unknown>> | undefined {
+  const known = modelsOn(upstream).find((one) => canonicalModel(one.name) === name);
+  return known === undefined ? undefined : parsedRecord(known.tag);
+}
+
+function nativelyPut(
+  attempt: Attempt,
+  { wantsUsage }: Call,
+  body: JsonDraft,
+  protocol: Protocol,
+  { numCtx, model, fleet }: Pick<Candidate, 'model'> & { readonly numCtx: number | undefined; readonly fleet: ContextKnowledge },
+): Native | undefined {
+  if (numCtx !== undefined) setNumCtx(body, numCtx, false);
+  if (protocol === anthropicMessages) relaxThinking(attempt, body, canonicalModel(model ?? ''), fleet);
+  const native = putNatively(protocol, body.bytes(), { isStream: body.get('stream') === true, wantsUsage });
+  if (native === undefined) {
+    addWarning(attempt.exchange, 'options of Ollama were left out: a box runs web_search on its own path only, which has none');
+  }
+  return native;
+}
+
+/** Agents ask every model to think; the box's own `/v1/messages` forgives it of those that cannot (server/routes.go, relax_thinking). */
+function relaxThinking({ upstream }: Attempt, body: JsonDraft, name: string, fleet: ContextKnowledge): void {
+  if (!body.has('thinking') && !body.has('output_config')) return;
+  const capabilities = tagOf(fleet, { upstream }, name)?.capabilities;
+  if (!Array.isArray(capabilities) || capabilities.includes('thinking')) return;
+  body.delete('thinking');
+  body.delete('output_config');
+}
