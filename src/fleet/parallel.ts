@@ -112,9 +112,11 @@ export class Parallel {
     this.#lastEndMs = nowMs;
     const streamedMs = nowMs - run.beganMs;
     const isWhole = streamedMs < 5 || streamedMs < run.delayMs / 10;
-    if (!isWhole && run.evidence !== 0) this.#weigh(run.evidence);
-    else if (wasBinding && !this.#isFull) this.#limit = Math.min(maxLimit, this.#limit + 1);
-    else if (wasBinding && isWhole) this.#doubt();
+    const evidence = isWhole ? 0 : run.evidence;
+    if (evidence !== 0) this.#weigh(evidence);
+    if (evidence > 0 || !wasBinding) return;
+    if (!this.#isFull) this.#limit = Math.min(maxLimit, this.#limit + 1);
+    else if (isWhole) this.#doubt();
   }
 
   get #mostEver(): number {
