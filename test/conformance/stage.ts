@@ -202,8 +202,14 @@ export function isPath(path: string): (request: ReceivedRequest) => boolean {
 /** Requests that make a model work, in the order they came. */
 export function inferencesOf(box: FakeOllama): readonly ReceivedRequest[] {
   return box.requests.filter(
-    ({ method, path }) => method === 'POST' && /^\/(api\/(chat|generate|embed|embeddings)|v1\/)/.test(path),
+    (request) =>
+      request.method === 'POST' && /^\/(api\/(chat|generate|embed|embeddings)|v1\/)/.test(request.path) && !isLoad(request),
   );
+}
+
+/** Corral's own: it loads a model and asks for nothing. */
+export function isLoad({ path, body }: ReceivedRequest): boolean {
+  return (path === '/api/generate' && !body.includes('"prompt"')) || (path === '/api/embed' && !body.includes('"input"'));
 }
 
 /** Waits until the look finds something; says what was waited for when it does not. */
