@@ -1,6 +1,6 @@
 /** Calls that are put to a box in Ollama's own words, because they ask for what its other protocols have no place for. */
 import type { AnswerRewrite, Attempt, Call, Protocol } from '../exchange.ts';
-import type { Refusal } from './attempt.ts';
+import { canonicalModel } from '../fields/model-name.ts';
 import type { Candidate, Target } from './target.ts';
 
 /** A call in Ollama's own words. */
@@ -49,8 +49,14 @@ export function goNatively(attempt: Attempt, { protocol, bytes, rewrite }: Nativ
   attempt.rewrites = [rewrite, ...(attempt.rewrites ?? [])];
 }
 
+interface Readable {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
 /** A box's refusal in the client's words. What Corral reads of it stays as the box wrote it. */
-export async function refusalFor(refusal: Refusal, { rewrite }: Native): Promise<Refusal> {
+export async function refusalFor<Refused extends Readable>(refusal: Refused, { rewrite }: Native): Promise<Refused> {
   const { text, contentType = 'application/json' } = await rewrite.whole(refusal.text, refusal.status);
   const headers = new Headers(refusal.headers);
   headers.set('content-type', contentType);
@@ -62,8 +68,10 @@ export async function refusalFor(refusal: Refusal, { rewrite }: Native): Promise
  * the part of it that is meant; of several that would serve the model the largest holds.
  */
 export function pinnedNumCtxFor(targets: readonly Target[], baseUrl: string, model: string): number | undefined {
+  const name = canonicalModel(model);
+  const asksFor = (asked: string | undefined) => asked !== undefined && canonicalModel(asked) === name;
   const pins = targets.flatMap(({ upstream, pinnedNumCtx, modelFor }) =>
-    pinnedNumCtx !== undefined && upstream.baseUrl === baseUrl && modelFor(model, true) === model ? [pinnedNumCtx] : [],
+    pinnedNumCtx !== undefined && upstream.baseUrl === baseUrl && asksFor(modelFor(model, true)) ? [pinnedNumCtx] : [],
   );
   return pins.length === 0 ? undefined : Math.max(...pins);
 }

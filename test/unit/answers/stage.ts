@@ -1,5 +1,7 @@
 /** A whole gateway over upstreams that a test scripts: fake clock, fake network, fake knowledge of the boxes. */
 import { judgeEdited } from '../../../src/answers/edited.ts';
+import { createNamedContexts } from '../../../src/answers/named-contexts.ts';
+import { createOllamaOptions } from '../../../src/answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../../../src/answers/open-exchange.ts';
 import type { AnswerTools } from '../../../src/answers/tools.ts';
 import type { Leaving } from '../../../src/backends/send.ts';
@@ -179,6 +181,7 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     loadTimeoutMs,
     isModelMissing,
     faultOf,
+    ollamaOptions: createOllamaOptions(herd, createNamedContexts()),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges('x', clock, (exchange, endedMs) => {
       told.push({ exchange, endedMs });
