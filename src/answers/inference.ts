@@ -10,6 +10,8 @@ import { answerDemo, isDemoModel } from '../fleet/demo.ts';
 import { LoadFailed } from '../fleet/load-answer.ts';
 import { decodeCall } from '../protocols/decode.ts';
 import { cloudRefusal } from './edited.ts';
+import { type Patience, patienceFor } from './patience.ts';
+import { tellWhy } from './placed.ts';
 import { loadRefusal, respondWithRefusal } from './refusal.ts';
 import { relayAnswer } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
@@ -24,14 +26,18 @@ export async function answerInference(
   tools: AnswerTools,
 ): Promise<Response> {
   const bytes = await exchange.bodies.read(exchange);
+  let serving: Promise<Response> | undefined;
   try {
     const call = decodeCall(protocol, bytes, exchange, tools.limits.allowances);
     exchange.requestModel = call.model;
     exchange.call = call;
     const demo = mayAnswerDemo(exchange, call, tools) ? demoAnswer(exchange, call) : undefined;
-    return demo ?? (await serveCall(exchange, call, ai, protocol, tools));
+    if (demo !== undefined) return demo;
+    const patience = patienceFor(exchange, call, tools);
+    serving = serveCall(exchange, call, ai, protocol, tools, patience).finally(() => exchange.bodies.release(exchange));
+    return await (patience?.answer(serving) ?? serving);
   } finally {
-    exchange.bodies.release(exchange);
+    if (serving === undefined) exchange.bodies.release(exchange);
   }
 }
 
@@ -49,18 +55,22 @@ async function serveCall(
   ai: AiBackend,
   protocol: Protocol,
   tools: AnswerTools,
+  patience: Patience | undefined,
 ): Promise<Response> {
   // `/api/show` runs nothing.
-  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call, tools.limits.fleet.queue.share);
+  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call, tools.limits.fleet);
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);
   const candidates = atHome(allowed(exchange, call, named), tools);
   exchange.requestModel ??= candidates[0]?.model;
+  tellWhy(exchange, candidates, tools.limits.fleet.placement.explain);
   try {
     const result = await tryCandidates(exchange, { call, bytes: call.bytes, isPlain: true }, candidates, tools);
+    const hasBegun = patience?.settle() === true;
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     if (result.kind === 'instead') return result.response;
+    if (hasBegun) await patience?.judge(result.attempt, result.answered);
     return await relayAnswer(exchange, call, protocol, result, tools);
   } catch (thrown) {
     if (thrown instanceof ClientGone) throw thrown;

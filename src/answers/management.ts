@@ -4,10 +4,8 @@ import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { requireAdmin } from './edited.ts';
 import { answerPassthrough } from './passthrough.ts';
+import { boxHeader } from './placed.ts';
 import type { AnswerTools } from './tools.ts';
-
-/** Names the box on a herd. */
-const boxHeader = 'x-corral-box';
 
 export function answerManagement(exchange: Exchange, path: string, ai: AiBackend, tools: AnswerTools): Promise<Response> {
   requireAdmin(exchange, path);

@@ -17,6 +17,7 @@ import {
   wordsOf,
 } from '../fleet/advice.ts';
 import type { LoadFailed } from '../fleet/load-answer.ts';
+import { tellBox } from './placed.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
 import { failuresOf } from './unreachable.ts';
@@ -43,6 +44,7 @@ export function respondWithRefusal(
   exchange.answerBytes = refusal.bytes.length;
   return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });
 }
+  tellBox(headers, candidate.target.upstream, tools.fleet);
 
 /** The box could not load the model, and that is what the client hears: with the mend where Corral knows it. */
 export function loadRefusal(exchange: Exchange, error: LoadFailed, tools: AnswerTools): GatewayError {

@@ -5,6 +5,8 @@ import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
+import { heartbeatsInto } from './heartbeats.ts';
+import { tellBox } from './placed.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
 import { settle, tapFor, watchAnswer } from './watch.ts';
@@ -29,6 +31,7 @@ export function relayAnswer(
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
+  tellBox(headers, candidate.target.upstream, tools.fleet);
   exchange.status = status;
   if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered }, tools);
   exchange.isRelayed = true;

@@ -1,15 +1,55 @@
 /** What a call asks of a box, read off the request. */
 import type { Call, Exchange, Work } from '../exchange.ts';
+import { conversationOf, earlierShareOf, promptTokensOf } from '../protocols/conversation.ts';
 import { type ShareSetting, shareOf } from './share.ts';
 
-export function workOf(exchange: Exchange, { protocol }: Call, share: ShareSetting): Work {
-  const { sharer, weight, urgency } = shareOf(exchange, share);
-  return {
-    promptTokens: 0,
-    conversation: undefined,
-    sharer,
-    weight,
-    urgency,
-    use: protocol.operation === 'embeddings' ? 'embed' : 'generate',
-  };
+export interface WorkSetting {
+  readonly queue: { readonly share: ShareSetting };
+  readonly affinity: { readonly enabled: boolean; readonly headers: readonly string[] };
+}
+
+export function workOf(exchange: Exchange, call: Call, setting: WorkSetting): Work {
+  return new CallWork(exchange, call, setting);
+}
+
+/** The prompt is looked at when somebody asks, once: where there is one box, and no queue, nobody does. */
+class CallWork implements Work {
+  readonly sharer: string;
+  readonly weight: number;
+  readonly urgency: Work['urgency'];
+  readonly use: Work['use'];
+  readonly #exchange: Exchange;
+  readonly #call: Call;
+  readonly #affinity: WorkSetting['affinity'];
+  #promptTokens: number | undefined;
+  #earlierShare: number | undefined;
+  #conversation: { readonly text: string | undefined } | undefined;
+
+  constructor(exchange: Exchange, call: Call, { queue, affinity }: WorkSetting) {
+    const { sharer, weight, urgency } = shareOf(exchange, queue.share);
+    this.sharer = sharer;
+    this.weight = weight;
+    this.urgency = urgency;
+    this.use = call.protocol.operation === 'embeddings' ? 'embed' : 'generate';
+    this.#exchange = exchange;
+    this.#call = call;
+    this.#affinity = affinity;
+  }
+
+  get promptTokens(): number {
+    this.#promptTokens ??= promptTokensOf(this.#call);
+    return this.#promptTokens;
+  }
+
+  get earlierTokens(): number {
+    this.#earlierShare ??= this.conversation === undefined ? 0 : earlierShareOf(this.#call);
+    return Math.floor(this.promptTokens * this.#earlierShare);
+  }
+
+  get conversation(): string | undefined {
+    const { enabled, headers } = this.#affinity;
+    if (!enabled) return undefined;
+    this.#conversation ??= { text: conversationOf(this.#call, this.#exchange.headers, headers) };
+    return this.#conversation.text;
+  }
 }

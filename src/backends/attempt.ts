@@ -11,6 +11,7 @@ import {
   type Lease,
   onGone,
   type Translation,
+  type Prediction,
   type Upstream,
   type Waiter,
 } from '../exchange.ts';
@@ -147,7 +148,11 @@ export async function tryOne(
   const native = settled?.native;
   if (native !== undefined) goNatively(attempt, native, target);
 
-  const admitted = isBox ? admit(exchange, target, { model, numCtx: settled?.numCtx }, tools) : undefined;
+  const judge = () => {
+    if (isBox && call !== undefined && model !== undefined) tools.judgePrompt(attempt, call, { model, numCtx: settled?.numCtx });
+  };
+  judge();
+  const admitted = isBox ? admit(exchange, candidate, settled?.numCtx, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;
   const record: AttemptRecord = {
     upstream,
@@ -198,8 +203,8 @@ function faultIn({ timeoutMs }: Attempt, thrown: unknown): string | undefined {
 /** A slot of the box, and the model in its memory. Only for what was understood: nothing is known of other requests. */
 function admit(
   exchange: Exchange,
-  { upstream }: Target,
-  { model, numCtx }: { readonly model: string | undefined; readonly numCtx: number | undefined },
+  { target: { upstream }, model, prediction: predicted }: Candidate,
+  numCtx: number | undefined,
   tools: AttemptTools,
 ): Lease | Promise<Lease> | undefined {
   const { work } = exchange;
@@ -215,7 +220,7 @@ function admit(
     throw thrown;
   };
   try {
-    const lease = tools.fleet.admit(upstream, { model, numCtx, work }, waiterOf(exchange));
+    const lease = tools.fleet.admit(upstream, { model, numCtx, work, predicted }, waiter);
     return lease instanceof Promise
       ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, granted), refused)
       : lease;
@@ -232,6 +237,10 @@ function unlessGone(exchange: Exchange, lease: Promise<Lease>): Promise<Lease> {
   return new Promise((resolve, reject) => {
     let hasLeft = false;
     onGone(exchange, () => {
+function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<AttemptRecord, 'predictedMs' | 'waitedMs'> {
+  return { predictedMs: totalMs, waitedMs: lease === undefined ? 0 : lease.queuedMs + lease.loadMs };
+}
+
       hasLeft = true;
       reject(new ClientGone());
     });
@@ -329,6 +338,7 @@ async function readRefusal(
   exchange: Exchange,
   candidate: Candidate,
   tools: AttemptTools,
+  if (call.boxTexts !== undefined) for (const [name, json] of call.boxTexts) body.setText(name, json);
 ): Promise<Refusal> {
   const { upstream } = candidate.target;
   const stop = exchange.clock.after(maxRefusalMs, () =>

@@ -26,7 +26,7 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
     maxBodyBytes: fleet.maxBodyBytes ?? frontendPolicies.http.maxBufferSize ?? limits.maxBodyBytes,
     maxBufferedBytes: fleet.maxBufferedBytes ?? limits.maxBufferedBytes,
     allowCloudModels: fleet.allowCloudModels,
-    allowances: { webSearch: fleet.allowWebSearch },
+    allowances: { webSearch: fleet.allowWebSearch, billingLine: fleet.affinity.keepBillingLine },
     tuning: tuningOf(fleet),
     fleet,
   };

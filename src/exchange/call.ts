@@ -19,6 +19,8 @@ export interface Call {
   readonly wantsUsage: boolean;
   /** What the protocol changes on the way to a box because Ollama would drop it silently. Member name → value, undefined deletes. */
   readonly boxChanges: ReadonlyMap<string, unknown>;
+  /** The same as exact JSON, for members that are changed within. */
+  readonly boxTexts?: ReadonlyMap<string, string> | undefined;
   /** What the client should know when the call goes to a box: for `Exchange.warnings`. */
   readonly boxWarnings?: readonly string[];
   /** For forms: the bytes with another model named in them. */

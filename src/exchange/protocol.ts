@@ -50,3 +50,7 @@ export interface CallReading {
   readonly warnings: readonly string[];
   readonly boxRefusal?: GatewayError | undefined;
 }
+  /** Claude Code's line that is another one in every request stays in the prompt for boxes. */
+  readonly billingLine?: boolean;
+  /** The same as exact JSON, for members that are changed within. */
+  readonly boxTexts?: ReadonlyMap<string, string> | undefined;

@@ -3,6 +3,7 @@ import type { Protocol } from '../exchange.ts';
 import { memberObject } from '../json/nested.ts';
 import type { ObjectText } from '../json/object-text.ts';
 import { anthropicErrorBody, anthropicErrorInStream, anthropicStream, anthropicUsageOf } from './anthropic.ts';
+import { withoutBillingLine } from './billing-line.ts';
 import { defineProtocol } from './define.ts';
 import { type OpenReading, readToolChoice, startReading } from './reading.ts';
 import { anthropicTexts } from './texts-anthropic.ts';
@@ -29,7 +30,8 @@ export const anthropicMessages: Protocol = defineProtocol({
     const reading = startReading(body, false);
     readChoice(body, reading);
     readWebSearch(body, reading, allowed);
-    return reading;
+    const system = allowed?.billingLine === true ? undefined : withoutBillingLine(body.textOf('system') ?? '');
+    return system === undefined ? reading : { ...reading, boxTexts: new Map([['system', system]]) };
   },
   errorBody: anthropicErrorBody,
   errorInStream: anthropicErrorInStream,

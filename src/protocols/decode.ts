@@ -21,8 +21,8 @@ export function decodeCall(
   if (protocol.body === 'multipart') return decodeForm(protocol, bytes, request);
   const body = readObject(bytes);
   const model = nameIn(body, 'model') ?? (protocol.kind === 'show' ? nameIn(body, 'name') : undefined);
-  const { isStream, wantsUsage, boxChanges, warnings, boxRefusal } = protocol.readCall(body, allowed);
-  return { protocol, body, bytes, model, isStream, wantsUsage, boxChanges, boxWarnings: warnings, boxRefusal };
+  const { isStream, wantsUsage, boxChanges, boxTexts, warnings, boxRefusal } = protocol.readCall(body, allowed);
+  return { protocol, body, bytes, model, isStream, wantsUsage, boxChanges, boxTexts, boxWarnings: warnings, boxRefusal };
 }
 
 function decodeForm(protocol: Protocol, bytes: Uint8Array, request: Request): Call {
