@@ -7,14 +7,17 @@ const streamHeaders = { 'Content-Type': 'application/x-ndjson' };
 /** The timing members of the last line; Ollama leaves them out when there was nothing to time. */
 function durations(generation: Generation): Record<string, number> {
   if (generation.finish === 'load' || generation.finish === 'unload') return {};
-  const loadNs = Math.max(1, generation.loadDurationMs) * 1_000_000;
+  const loadNs = Math.round(Math.max(1, generation.loadDurationMs) * 1_000_000);
+  const { promptMs, outputMs } = generation;
+  const promptNs = promptMs === undefined ? 95_516_000 : Math.max(1_000, Math.round(promptMs * 1_000_000));
+  const outputNs = outputMs === undefined ? 1_280_065_000 : Math.max(1_000, Math.round(outputMs * 1_000_000));
   return {
-    total_duration: loadNs + 1_381_501_154,
+    total_duration: promptMs === undefined ? loadNs + 1_381_501_154 : loadNs + promptNs + outputNs,
     load_duration: loadNs,
     prompt_eval_count: generation.promptTokens,
-    prompt_eval_duration: 95_516_000,
+    prompt_eval_duration: promptNs,
     eval_count: generation.tokens.length,
-    eval_duration: 1_280_065_000,
+    eval_duration: outputNs,
   };
 }
 

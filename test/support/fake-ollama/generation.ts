@@ -13,6 +13,9 @@ export interface Generation {
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
   readonly loadDurationMs: number;
+  /** How long the prompt was read and the answer written; left out: as in the recordings. */
+  readonly promptMs?: number;
+  readonly outputMs?: number;
   /** /v1/chat/completions and /v1/completions: `stream_options.include_usage`. */
   readonly includeUsage: boolean;
   /** /v1/responses echoes these. */

@@ -19,7 +19,7 @@ const modifiedAt = '2026-11-22T17:29:10.52229441Z';
 
 export interface Box {
   readonly models: readonly FakeModel[];
-  readonly runners: Runners;
+  readonly runners: Pick<Runners, 'listed'>;
   readonly version: string;
 }
 
@@ -76,7 +76,7 @@ function tagOf(model: FakeModel): Record<string, unknown> {
   };
 }
 
-function psOf(runners: Runners): Record<string, unknown>[] {
+function psOf(runners: Pick<Runners, 'listed'>): Record<string, unknown>[] {
   return runners.listed().map(({ model, contextLength, expiresAt }) => {
     const name = displayName(model);
     return {
