@@ -181,6 +181,9 @@ export interface Exchange {
   readonly attempts: AttemptRecord[];
   /** What is being waited for before an upstream is asked: for heartbeats. */
   wait: Wait | undefined;
+  /** How long it has waited for slots of boxes, all of them together, and its place in the last line when it came there; left out: not at all. */
+  queuedMs?: number;
+  queuePosition?: number;
   /** Told when the client leaves an answer that has headers but no upstream yet; see `onGone`. */
   departures: (() => void)[] | undefined;
   /** Said to the client in `x-corral-warning` and in the log; short, without secrets. At most 8. */
@@ -250,6 +253,10 @@ export interface Telemetry {
   readonly wantsCompletion: boolean;
   /** A further try was due, and there was no retry budget left for it. */
   retryRefused?(): void;
+  /** A wait for a slot of this box is over. */
+  queueWait?(box: string, seconds: number): void;
+  /** A call got no slot of this box: `full`, `timeout` or `deadline`. */
+  queueRejected?(box: string, reason: string): void;
   /** A box has cut a prompt to fit its context. */
   promptTruncated?(model: string, box: string): void;
 }

@@ -13,13 +13,13 @@ import {
   type Translation,
   type Prediction,
   type Upstream,
-  type Waiter,
 } from '../exchange.ts';
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
 import { goNatively, type OllamaOptions, refusalFor } from './native.ts';
 import { createOutgoing } from './outgoing.ts';
+import { type QueueWaiter, tellNotQueued, tellQueued, waiterOf } from './queue-wait.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
 import { isSpokenToAsBox } from './speech.ts';
 import type { Candidate, Target } from './target.ts';
@@ -210,7 +210,9 @@ function admit(
   const { work } = exchange;
   if (work === undefined || model === undefined) return undefined;
   const startedMs = exchange.clock.now();
+  const waiter = waiterOf(exchange);
   const refused = (thrown: unknown): never => {
+    tellNotQueued(exchange, upstream, waiter, thrown);
     exchange.wait = undefined;
     if (thrown instanceof GatewayError && !ofQueue.has(thrown.code)) {
       const answeredMs = exchange.clock.now();
@@ -222,7 +224,7 @@ function admit(
   try {
     const lease = tools.fleet.admit(upstream, { model, numCtx, work, predicted }, waiter);
     return lease instanceof Promise
-      ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, granted), refused)
+      ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, upstream, waiter, granted), refused)
       : lease;
   } catch (thrown) {
     return refused(thrown);
@@ -230,7 +232,7 @@ function admit(
 }
 
 /** The box was not asked anything yet: it is no try. */
-const ofQueue: ReadonlySet<string> = new Set(['queue_full', 'queue_timeout', 'box_cordoned']);
+const ofQueue: ReadonlySet<string> = new Set(['queue_full', 'queue_timeout', 'box_cordoned', 'request_timeout']);
 
 /** What a client waits for never comes once it has left; its exchange ends all the same. */
 function unlessGone(exchange: Exchange, lease: Promise<Lease>): Promise<Lease> {
@@ -251,20 +253,10 @@ function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<Attempt
   });
 }
 
-function waiterOf(exchange: Exchange): Waiter {
-  return {
-    deadlineMs: exchange.deadlineMs,
-    onGone: (listener) => onGone(exchange, listener),
-    waitUntil: (waited) => exchange.peer.waitUntil(waited),
-    onWait(wait) {
-      exchange.wait = wait;
-    },
-  };
-}
-
 /** A load has a limit of its own: the request's is moved by what it took. */
-function settleWait(exchange: Exchange, lease: Lease): Lease {
+function settleWait(exchange: Exchange, upstream: Upstream, waiter: QueueWaiter, lease: Lease): Lease {
   exchange.wait = undefined;
+  tellQueued(exchange, upstream, waiter, lease.queuedMs);
   if (exchange.deadlineMs !== undefined) exchange.deadlineMs += lease.loadMs;
   return lease;
 }

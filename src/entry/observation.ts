@@ -35,6 +35,8 @@ export function createObservation(plan: TelemetryPlan, { platform, state, sideCa
     guardCheck: metrics.guardCheck,
     upstreamCall,
     retryRefused: () => metrics.retryRefused?.(),
+    queueWait: (box, seconds) => metrics.queueWait?.(box, seconds),
+    queueRejected: (box, reason) => metrics.queueRejected?.(box, reason),
     ...wantsOf(plan),
   });
   if (plan.traces === undefined) {

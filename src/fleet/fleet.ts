@@ -44,6 +44,8 @@ export interface BoxReport {
   readonly isAlive: boolean | undefined;
   /** False: another OpenAI-compatible server. */
   readonly isBox: boolean;
+  /** Calls that wait for one of its slots. */
+  readonly waiting?: number;
   readonly version: string | undefined;
   /** Names as the box spells them; undefined when its list is not known. */
   readonly models: readonly string[] | undefined;
@@ -236,6 +238,7 @@ function reportOf(box: Box, nowMs: number): BoxReport {
     url: urlWithoutCredentials(upstream.baseUrl),
     isAlive: trouble === undefined ? box.isAlive : false,
     isBox: box.isBox,
+    waiting: box.slots.waiting(),
     version: box.version,
     models: box.catalogue === undefined ? undefined : [...box.catalogue.values()].map((model) => model.name),
     why: advice?.why,

@@ -51,8 +51,13 @@ function causeOf(error: GatewayError | undefined): string | undefined {
   return isOurs ? cause.message : undefined;
 }
 
-function tellTries({ attempts }: Exchange, attempt: AttemptRecord | undefined, add: AddField): void {
+function tellTries(exchange: Exchange, attempt: AttemptRecord | undefined, add: AddField): void {
+  const { attempts, queuedMs } = exchange;
   add('corral.box', attempt?.upstream.name);
+  if (queuedMs !== undefined) {
+    add('corral.queued', secondsOf(queuedMs));
+    add('corral.queue.position', exchange.queuePosition);
+  }
   if (attempts.length > 1) add('retry.attempt', attempts.length - 1);
 }
 

@@ -12,6 +12,7 @@ const processingSeconds = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.00
 const generationSeconds = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const perTokenSeconds = [0.001, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
 const firstTokenSeconds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+const queueWaitSeconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const tokens = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
 export interface Families {
@@ -30,6 +31,8 @@ export interface Families {
   readonly outcomes: Family<Counter>;
   readonly warnings: Family<Counter>;
   readonly retriesRefused: Family<Counter>;
+  readonly queueWaitSeconds: Family<Histogram>;
+  readonly queueRejected: Family<Counter>;
 }
 
 export interface FamiliesSetting {
@@ -102,6 +105,13 @@ export function createFamilies({ removed, addedLabels }: FamiliesSetting): Famil
     outcomes: counter('corral_outcomes_total', 'How exchanges ended.', ['outcome', 'operation']),
     warnings: counter('corral_warnings_total', 'Warnings given to clients.', []),
     retriesRefused: counter('corral_retries_refused_total', 'Further tries that the retry budget did not allow.', []),
+    queueWaitSeconds: histogram(
+      'corral_queue_wait_seconds',
+      'How long calls have waited for a slot of a box, of those that had to (seconds).',
+      ['box'],
+      queueWaitSeconds,
+    ),
+    queueRejected: counter('corral_queue_rejected_total', 'Calls that got no slot of a box.', ['box', 'reason']),
   };
 }
 

@@ -6,7 +6,12 @@ import { gaugeText } from './series.ts';
 export interface LiveFacts {
   readonly version: string;
   readonly inFlight: number;
-  readonly boxes: readonly { readonly name: string; readonly isAlive: boolean | undefined }[];
+  readonly boxes: readonly {
+    readonly name: string;
+    readonly isAlive: boolean | undefined;
+    /** Calls that wait for one of its slots; left out where there are none to wait for. */
+    readonly waiting?: number | undefined;
+  }[];
   readonly reloads: ReloadFacts;
 }
 
@@ -36,6 +41,11 @@ export function textOf(families: Families, { version, inFlight, boxes, reloads }
       'corral_box_up',
       'Whether a box answers.',
       boxes.flatMap(({ name, isAlive }) => (isAlive === undefined ? [] : [{ labels: { box: name }, value: isAlive ? 1 : 0 }])),
+    ),
+    gaugeText(
+      'corral_queue_waiting',
+      'Calls that wait for a slot of a box.',
+      boxes.flatMap(({ name, waiting }) => (waiting === undefined ? [] : [{ labels: { box: name }, value: waiting }])),
     ),
     ...counted.map((family) => family.write()),
     counterText(

@@ -31,7 +31,7 @@ export interface MetricsSetting {
   readonly added: readonly AddedLabel[];
 }
 
-export interface Metrics extends Pick<Telemetry, 'guardCheck' | 'upstreamCall' | 'retryRefused'> {
+export interface Metrics extends Pick<Telemetry, 'guardCheck' | 'upstreamCall' | 'retryRefused' | 'queueWait' | 'queueRejected'> {
   readonly observe: Observer;
   /** Prometheus text, format 0.0.4. */
   text(facts: LiveFacts): string;
@@ -117,6 +117,12 @@ export function createMetrics({ removed, added }: MetricsSetting): Metrics {
     },
     retryRefused() {
       families.retriesRefused.with().value++;
+    },
+    queueWait(box, seconds) {
+      families.queueWaitSeconds.with(box).observe(seconds);
+    },
+    queueRejected(box, reason) {
+      families.queueRejected.with(box, reason).value++;
     },
     text: (facts) => textOf(families, facts),
   };
