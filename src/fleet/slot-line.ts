@@ -4,8 +4,15 @@ import type { Ask, Upstream, Wait, Waiter } from '../exchange.ts';
 import type { Clock } from '../platform.ts';
 import { FairQueue, type Queued } from './fair-queue.ts';
 import { Parallel, type Run } from './parallel.ts';
-import type { Slot } from './slots.ts';
 import type { FleetTuning } from './tuning.ts';
+
+export interface Slot {
+  readonly queuedMs: number;
+  /** The first byte of the answer is there: what is learnt of the slots is learnt from this. */
+  began(): void;
+  /** Safe to call again. */
+  end(): void;
+}
 
 export interface LineSetting {
   readonly clock: Clock;

@@ -4,7 +4,9 @@
  */
 import type { Ask, Waiter } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
-import { Line, type LineSetting } from './slot-line.ts';
+import { Line, type LineSetting, type Slot } from './slot-line.ts';
+
+export type { Slot } from './slot-line.ts';
 
 export interface Slots {
   /**
@@ -20,14 +22,6 @@ export interface Slots {
   limitOf(model: string): number | undefined;
   /** How many models are remembered: a leak shows here. */
   readonly models: number;
-}
-
-export interface Slot {
-  readonly queuedMs: number;
-  /** The first byte of the answer is there: what is learnt of the slots is learnt from this. */
-  began(): void;
-  /** Safe to call again. */
-  end(): void;
 }
 
 export interface SlotsSetting extends LineSetting {
