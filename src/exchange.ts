@@ -15,7 +15,7 @@ import type { JsonDraft } from './json/object-text.ts';
 import type { Clock, Peer } from './platform.ts';
 
 export type { Call, Translation } from './exchange/call.ts';
-export type { CallAllowances, CallReading, Protocol } from './exchange/protocol.ts';
+export type { CallAllowances, CallReading, Heartbeat, Protocol } from './exchange/protocol.ts';
 export type { AnswerRewrite, RewrittenAnswer, StreamRewrite } from './exchange/rewrite.ts';
 export type {
   AnswerText,

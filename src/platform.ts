@@ -96,6 +96,8 @@ export interface Tap {
   fail(cause: unknown): StreamEnd;
   /** The client left, or the answer was given up. */
   gone(): void;
+  /** Nothing given on so far is a frame without its end, and more may come: here something may be put in. Left out: never. */
+  readonly isBetweenFrames?: boolean;
 }
 
 export interface StreamEnd {
@@ -105,6 +107,9 @@ export interface StreamEnd {
   readonly complete: boolean;
 }
 
+/** Puts bytes into an answer under way. True: they are sent. */
+export type Inject = (bytes: Uint8Array) => boolean;
+
 /** An answer on its way: status and headers already as the client shall see them. */
 export interface Relay {
   readonly status: number;
@@ -113,6 +118,11 @@ export interface Relay {
   readonly tap: Tap;
   /** True for HEAD and for statuses without a body: the platform sends headers only and cancels the body. */
   readonly headersOnly: boolean;
+  /**
+   * Called once when the bytes begin to flow, with what puts bytes of Corral's own between them, past the tap. False: not now,
+   * the client has not taken what is there; or it is over.
+   */
+  readonly onOpen?: ((inject: Inject) => void) | undefined;
 }
 
 export interface Platform {

@@ -7,6 +7,7 @@ import { slowWarning } from '../fleet/advice.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { tellBox } from './placed.ts';
+import { heartbeatsInto } from './heartbeats.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
 import { settle, tapFor, watchAnswer } from './watch.ts';
@@ -57,7 +58,8 @@ export function relayAnswer(
     throw new GatewayError('upstream_closed', `${name} gave an answer that cannot be passed on`, { cause });
   };
   try {
-    const response = tools.platform.respond({ status, headers, body, tap, headersOnly });
+    const onOpen = headersOnly ? undefined : heartbeatsInto(exchange, watching, watch, tools);
+    const response = tools.platform.respond({ status, headers, body, tap, headersOnly, onOpen });
     return response instanceof Promise ? response.catch(giveUp) : response;
   } catch (thrown) {
     return giveUp(thrown);

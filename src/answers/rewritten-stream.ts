@@ -2,6 +2,16 @@
 import type { StreamRewrite } from '../exchange.ts';
 import type { Clock, Platform, StreamEnd, Tap } from '../platform.ts';
 import { joined } from '../streams/carry.ts';
+import { FrameBoundary } from '../streams/heartbeat.ts';
+import type { StreamWatch } from '../streams/idle.ts';
+
+/** What is said while nothing comes out. */
+export interface Beats {
+  readonly framing: 'sse' | 'ndjson';
+  readonly everyMs: number;
+  readonly watch: StreamWatch;
+  beat(): Uint8Array;
+}
 
 export interface RewrittenStreamOptions {
   readonly source: ReadableStream<Uint8Array>;
@@ -9,6 +19,7 @@ export interface RewrittenStreamOptions {
   readonly rewrites: readonly StreamRewrite[];
   readonly runtime: Platform['runtime'];
   readonly clock: Clock;
+  readonly beats?: Beats | undefined;
   /** Called before the tap is told that the answer is given up: a rewrite has ended it, or failed. */
   onGivenUp(): void;
   /** The last event for the client when a rewrite throws; empty where there is no way to say it. */
@@ -23,9 +34,19 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
   const reader = source.getReader();
   let isOver = false;
   let isCutNext = false;
+  const beating = options.beats === undefined ? undefined : new Beating(options.beats);
+  const give = (controller: Controller, bytes: Uint8Array): void => {
+    beating?.passed(bytes);
+    controller.enqueue(bytes);
+  };
+  const close = (controller: Controller): void => {
+    beating?.stop();
+    controller.close();
+  };
 
   const leave = (): void => {
     isOver = true;
+    beating?.stop();
     options.onGivenUp();
     tap.gone();
     reader.cancel().catch(() => undefined);
@@ -34,15 +55,16 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
     const last = options.onFault(thrown);
     leave();
     if (last !== '') controller.enqueue(new TextEncoder().encode(last));
-    controller.close();
+    close(controller);
   };
   const finish = async (controller: Controller, end: StreamEnd): Promise<void> => {
     const passed = end.bytes.length === 0 ? end.bytes : await through(rewrites, end.bytes);
     const last = joined([passed, await endsOf(rewrites)]);
     if (isOver) return;
     isOver = true;
+    beating?.stop();
     if (last.length > 0) controller.enqueue(last);
-    if (end.complete) controller.close();
+    if (end.complete) close(controller);
     else if (last.length > 0) isCutNext = true;
     else await cut(controller, options);
   };
@@ -70,13 +92,14 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
       if (isOver) return true;
       leave();
     }
-    if (bytes.length > 0) controller.enqueue(bytes);
-    if (ended >= 0) controller.close();
+    if (bytes.length > 0) give(controller, bytes);
+    if (ended >= 0) close(controller);
     return bytes.length > 0 || ended >= 0;
   };
 
   return new ReadableStream<Uint8Array>(
     {
+      start: (controller) => beating?.begin(controller),
       async pull(controller) {
         if (isCutNext) return cut(controller, options);
         try {
@@ -89,12 +112,43 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
       cancel() {
         if (isOver) return;
         isOver = true;
+        beating?.stop();
         tap.gone();
         reader.cancel().catch(() => undefined);
       },
     },
     { highWaterMark: 0 },
   );
+}
+
+/** Heartbeats between the frames that come out. */
+class Beating {
+  readonly #beats: Beats;
+  readonly #boundary: FrameBoundary;
+
+  constructor(beats: Beats) {
+    this.#beats = beats;
+    this.#boundary = new FrameBoundary(beats.framing);
+  }
+
+  begin(controller: Controller): void {
+    const { watch, everyMs, beat } = this.#beats;
+    watch.beat(everyMs, () => {
+      // Less than nothing is wanted: the client has not even taken what is there.
+      if (!this.#boundary.isBetweenFrames || (controller.desiredSize ?? 0) < 0) return false;
+      controller.enqueue(beat());
+      return true;
+    });
+  }
+
+  passed(bytes: Uint8Array): void {
+    this.#beats.watch.touch();
+    this.#boundary.push(bytes);
+  }
+
+  stop(): void {
+    this.#beats.watch.stop();
+  }
 }
 
 /** Through the rewrites from `index` on. Waits only where one of them does. */

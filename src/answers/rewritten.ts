@@ -16,8 +16,9 @@ import {
 } from '../exchange.ts';
 import type { TapReport } from '../streams/tap.ts';
 import { completionReaderOf, readBehind } from './completion.ts';
+import { heartbeatOf } from './heartbeats.ts';
 import { plainBytes } from './plain-bytes.ts';
-import { rewrittenStream } from './rewritten-stream.ts';
+import { type Beats, rewrittenStream } from './rewritten-stream.ts';
 import type { AnswerTools } from './tools.ts';
 import { isEventStream, settle, tapFor, type Watch, watchAnswer } from './watch.ts';
 
@@ -91,6 +92,7 @@ function relayStream(
     rewrites: reader === undefined ? rewrites : [...rewrites, readBehind(reader)],
     runtime: tools.platform.runtime,
     clock: exchange.clock,
+    beats: beatsFor(exchange, isEventStream(attempt.protocol, headers), tools),
     onGivenUp() {
       // A rewrite that ended the stream has left the reason in the exchange, if it refused it.
       const { error } = exchange;
@@ -105,6 +107,18 @@ function relayStream(
     },
   });
   return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, { status, headers });
+}
+
+/** Measured where the client sees it: a rewrite may hold back for long what the upstream sends all the time. */
+function beatsFor(exchange: Exchange, isStream: boolean, { idle, limits }: AnswerTools): Beats | undefined {
+  const { protocol } = exchange;
+  if (!isStream || protocol?.stream === undefined || protocol.heartbeat === undefined) return undefined;
+  return {
+    framing: protocol.stream.framing,
+    everyMs: limits.fleet.loads.heartbeat,
+    watch: idle.watch(),
+    beat: () => heartbeatOf(exchange),
+  };
 }
 
 /** Read to its end, within the limit of bodies; a rewrite then gets the text, and what it refuses is still an ordinary error. */

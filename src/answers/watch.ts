@@ -19,6 +19,8 @@ export interface Watch {
   readonly server: string | undefined;
   readonly lease: Lease | undefined;
   touch(): void;
+  /** Of the stream as the upstream sends it; see `StreamWatch.beat`. */
+  beat(everyMs: number, listener: () => boolean): void;
   stop(): void;
   /** Why Corral itself gave the answer up; undefined when it did not. */
   readonly death: string | undefined;
@@ -39,7 +41,8 @@ export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idl
   return {
     server: fleet.isBox(upstream) ? undefined : upstream.name,
     lease,
-    touch: silence.touch,
+    touch: () => silence.touch(),
+    beat: (everyMs, listener) => silence.beat(everyMs, listener),
     get death() {
       return death;
     },

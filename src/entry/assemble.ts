@@ -7,6 +7,7 @@ import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts
 import type { AnswerTools } from '../answers/tools.ts';
 import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
+import type { PlanSettings } from '../compile/plan.ts';
 import type { Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import type { Boxes } from '../fleet/boxes.ts';
@@ -77,7 +78,12 @@ export function assembleGateway(
     ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts)),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
-    idle: createIdleWatch({ clock, sweepMs: Math.min(1_000, idleTimeoutMs), maxSilentMs: idleTimeoutMs }),
+    idle: createIdleWatch({
+      clock,
+      sweepMs: sweepMsOf(plan.settings),
+      maxSilentMs: idleTimeoutMs,
+      isEachAlone: !platform.hasBackground,
+    }),
     bodies: createBodyReader(plan.settings, budget),
     telemetry: observation.telemetry,
     startTrace: observation.startTrace,
@@ -95,4 +101,9 @@ export function assembleGateway(
       }),
   };
   return { gateway: createGateway(plan, tools), herd, observation };
+}
+
+/** How often silent streams are looked at: as seldom as what is configured allows. */
+function sweepMsOf({ idleTimeoutMs, fleet: { loads } }: PlanSettings): number {
+  return Math.min(1_000, idleTimeoutMs, loads.headersAfter / 5, loads.heartbeat / 5);
 }

@@ -54,7 +54,7 @@ function defineRelayResponse() {
 }
 
 /** Writes the relay's answer to the client, bytes as they come, back-pressure reaching the upstream. */
-export function pipe({ status, headers, body, tap }: Relay, outgoing: ServerResponse): void {
+export function pipe({ status, headers, body, tap, onOpen }: Relay, outgoing: ServerResponse): void {
   const source = nodeBodyOf(body);
   if (outgoing.destroyed || outgoing.closed) {
     source.cancel();
@@ -82,6 +82,11 @@ export function pipe({ status, headers, body, tap }: Relay, outgoing: ServerResp
   };
   const resume = () => source.resume();
   outgoing.once('close', onClose);
+  onOpen?.((bytes) => {
+    if (isOver || outgoing.writableNeedDrain) return false;
+    outgoing.write(bytes);
+    return true;
+  });
   source.take({
     data(chunk) {
       const bytes = tap.push(chunk);
@@ -139,7 +144,7 @@ function nodeBodyOf(body: Relay['body']): NodeBody {
   return body;
 }
 
-function streamOf({ body, tap }: Relay): ReadableStream<Uint8Array<ArrayBuffer>> {
+function streamOf({ body, tap, onOpen }: Relay): ReadableStream<Uint8Array<ArrayBuffer>> {
   const source = nodeBodyOf(body);
   let isOver = false;
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -150,6 +155,11 @@ function streamOf({ body, tap }: Relay): ReadableStream<Uint8Array<ArrayBuffer>>
         if (end.complete) controller.close();
         else setImmediate(() => controller.error(new Error('the upstream broke off')));
       };
+      onOpen?.((bytes) => {
+        if (isOver || (controller.desiredSize ?? 0) < 0) return false;
+        controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+        return true;
+      });
       source.take({
         data(chunk) {
           const bytes = tap.push(chunk);

@@ -1,5 +1,5 @@
 /** Streams to the client where responses are web streams. */
-import type { StreamEnd, Tap } from '../platform.ts';
+import type { Relay, StreamEnd, Tap } from '../platform.ts';
 import { networkErrorOf } from './network-errors.ts';
 import { ignore } from './web-body.ts';
 
@@ -10,12 +10,13 @@ type Controller = ReadableStreamDefaultController<Uint8Array>;
 /**
  * The upstream's bytes through the tap, one chunk per pull: nothing is read that the client does not take, so back-pressure
  * reaches the box. Hand-written because a TransformStream costs more per chunk and reads one chunk ahead. `begun` are
- * readings of the same reader that come first.
+ * readings of the same reader that come first; `onOpen` is the relay's.
  */
 export function tappedStream(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   tap: Tap,
   begun: readonly Reading[] = [],
+  onOpen?: Relay['onOpen'],
 ): ReadableStream<Uint8Array> {
   const waiting = [...begun];
   let isOver = false;
@@ -39,6 +40,13 @@ export function tappedStream(
 
   return new ReadableStream<Uint8Array>(
     {
+      start(controller) {
+        onOpen?.((bytes) => {
+          // Less than nothing is wanted: the client has not even taken what is there.
+          if (isOver || (controller.desiredSize ?? 0) < 0) return false;
+          return give(controller, bytes);
+        });
+      },
       async pull(controller) {
         if (isCutNext) return cut(controller);
         while (!isOver) {

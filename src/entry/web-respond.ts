@@ -25,8 +25,8 @@ export function respondWeb(relay: Relay): Response | Promise<Response> {
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
-function respondStream({ status, headers, tap }: Relay, reader: Reader, begun: readonly Reading[] = []): Response {
-  return new Response(tappedStream(reader, tap, begun), { status, headers });
+function respondStream({ status, headers, tap, onOpen }: Relay, reader: Reader, begun: readonly Reading[] = []): Response {
+  return new Response(tappedStream(reader, tap, begun, onOpen), { status, headers });
 }
 
 /**

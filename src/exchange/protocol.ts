@@ -3,6 +3,7 @@ import type { GatewayError } from '../errors.ts';
 import type { ObjectText } from '../json/object-text.ts';
 import type { StreamSeen, StreamShape, TokenCounts } from '../streams/shape.ts';
 import type { ProtocolTexts } from './texts.ts';
+import type { Wait } from './work.ts';
 
 /** One wire protocol: what the gateway must know of it. Bodies pass through as they came; nothing is whitelisted. */
 export interface Protocol {
@@ -32,8 +33,19 @@ export interface Protocol {
   errorBody(error: GatewayError, exchangeId: string): { contentType: string; text: string };
   /** The error as the last event of a stream that has begun; complete frames, `\n` ended. */
   errorInStream(error: GatewayError, exchangeId: string, seen?: StreamSeen): string;
+  /** Complete frames that its clients pass over, for a stream that is silent. Undefined: there are none, or it has no streams. */
+  heartbeat?(beat: Heartbeat): string;
   /** Where its bodies hold texts that people and models wrote. Undefined: nothing in them is guarded. */
   readonly texts?: ProtocolTexts | undefined;
+}
+
+/** What a heartbeat may tell. */
+export interface Heartbeat {
+  /** Undefined: the box has been asked, and says nothing. */
+  readonly wait: Wait | undefined;
+  /** As the client named it. */
+  readonly model: string;
+  readonly wallTimeMs: number;
 }
 
 /** What the configuration lets calls do that is off unless said (design decision 15). */

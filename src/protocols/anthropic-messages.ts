@@ -5,6 +5,7 @@ import type { ObjectText } from '../json/object-text.ts';
 import { anthropicErrorBody, anthropicErrorInStream, anthropicStream, anthropicUsageOf } from './anthropic.ts';
 import { withoutBillingLine } from './billing-line.ts';
 import { defineProtocol } from './define.ts';
+import { anthropicHeartbeat } from './heartbeats.ts';
 import { type OpenReading, readToolChoice, startReading } from './reading.ts';
 import { anthropicTexts } from './texts-anthropic.ts';
 import { readWebSearch } from './web-search.ts';
@@ -35,5 +36,6 @@ export const anthropicMessages: Protocol = defineProtocol({
   },
   errorBody: anthropicErrorBody,
   errorInStream: anthropicErrorInStream,
+  heartbeat: anthropicHeartbeat,
   texts: anthropicTexts,
 });

@@ -1,6 +1,7 @@
 /** `POST /api/chat`. Streams unless told not to. */
 import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
+import { ollamaChatHeartbeat } from './heartbeats.ts';
 import { ollamaErrorBody, ollamaErrorInStream, ollamaStream, ollamaUsageOf } from './ollama.ts';
 import { startReading } from './reading.ts';
 import { ollamaChatTexts } from './texts-ollama.ts';
@@ -19,5 +20,6 @@ export const ollamaChat: Protocol = defineProtocol({
   readCall: (body) => startReading(body, true),
   errorBody: ollamaErrorBody,
   errorInStream: ollamaErrorInStream,
+  heartbeat: ollamaChatHeartbeat,
   texts: ollamaChatTexts,
 });

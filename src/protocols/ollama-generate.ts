@@ -1,6 +1,7 @@
 /** `POST /api/generate`. Streams unless told not to. */
 import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
+import { ollamaGenerateHeartbeat } from './heartbeats.ts';
 import { ollamaErrorBody, ollamaErrorInStream, ollamaStream, ollamaUsageOf } from './ollama.ts';
 import { startReading } from './reading.ts';
 import { ollamaGenerateTexts } from './texts-ollama.ts';
@@ -19,5 +20,6 @@ export const ollamaGenerate: Protocol = defineProtocol({
   readCall: (body) => startReading(body, true),
   errorBody: ollamaErrorBody,
   errorInStream: ollamaErrorInStream,
+  heartbeat: ollamaGenerateHeartbeat,
   texts: ollamaGenerateTexts,
 });

@@ -1,6 +1,7 @@
 /** `POST /v1/chat/completions`. */
 import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
+import { sseHeartbeat } from './heartbeats.ts';
 import { openaiErrorBody, openaiErrorInStream, openaiStream, openaiUsageOf } from './openai.ts';
 import { askForUsage, asksForUsage, readOpenaiToolChoice, readTokenLimit, warnOfIgnored } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
@@ -28,5 +29,6 @@ export const openaiChat: Protocol = defineProtocol({
   },
   errorBody: openaiErrorBody,
   errorInStream: openaiErrorInStream,
+  heartbeat: sseHeartbeat,
   texts: openaiChatTexts,
 });

@@ -1,6 +1,7 @@
 /** `POST /v1/completions`, the older text protocol. */
 import type { Protocol } from '../exchange.ts';
 import { defineProtocol } from './define.ts';
+import { sseHeartbeat } from './heartbeats.ts';
 import { openaiErrorBody, openaiErrorInStream, openaiStream, openaiUsageOf } from './openai.ts';
 import { asksForUsage, readTokenLimit, warnOfIgnored } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
@@ -26,5 +27,6 @@ export const openaiCompletions: Protocol = defineProtocol({
   },
   errorBody: openaiErrorBody,
   errorInStream: openaiErrorInStream,
+  heartbeat: sseHeartbeat,
   texts: openaiCompletionsTexts,
 });

@@ -4,6 +4,7 @@ import type { CallAllowances, CallReading, EventFacts, Protocol, StreamSeen, Str
 import type { ObjectText } from '../json/object-text.ts';
 import { countOf, errorMessageOf, type JsonRecord, parsedRecord, recordOf, textOf } from './answer-text.ts';
 import { defineProtocol } from './define.ts';
+import { sseHeartbeat } from './heartbeats.ts';
 import { detailsOf, openaiErrorBody, openaiErrorInStream } from './openai.ts';
 import { readOpenaiToolChoice, refuseStoredContext } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
@@ -99,6 +100,7 @@ export const openaiResponses: Protocol = defineProtocol({
   readCall,
   errorBody: openaiErrorBody,
   errorInStream,
+  heartbeat: sseHeartbeat,
   texts: responsesTexts,
 });
 

@@ -58,6 +58,10 @@ class EventTap implements Tap {
     this.#story = new StreamStory(options.shape);
   }
 
+  get isBetweenFrames(): boolean {
+    return !this.#isOver && !this.#story.isEnded && (this.#carry.length === 0 || this.#isHeld);
+  }
+
   push(chunk: Uint8Array): Uint8Array {
     if (chunk.length === 0) return chunk;
     if (!this.#hasBegun) this.#options.onFirstByte();

@@ -7,6 +7,8 @@ export interface IdleLimits {
   readonly sweepMs: number;
   /** After this long a silence the box is asked whether it is still there, and again after each further such time. */
   readonly maxSilentMs: number;
+  /** True: each stream is looked at by a timer of its own, as on Workers, where timers end with the request that set them. */
+  readonly isEachAlone?: boolean;
 }
 
 export interface WatchedStream {
@@ -19,81 +21,160 @@ export interface WatchedStream {
 export interface StreamWatch {
   /** A byte came. Costs nothing but setting a field. */
   touch(): void;
+  /** Calls `listener` at the first look after `silentMs` of silence. In place of what was asked for before. */
+  once(silentMs: number, listener: () => void): void;
+  /**
+   * Calls `listener` often enough that no silence is longer than `everyMs` (two looks at least). In place of what was asked for
+   * before. False: not now, at the next look.
+   */
+  beat(everyMs: number, listener: () => boolean): void;
   stop(): void;
 }
 
 export interface IdleWatch {
-  watch(stream: WatchedStream): StreamWatch;
+  /** Without `stream` nobody is asked whether it lives. */
+  watch(stream?: WatchedStream): StreamWatch;
   /** Streams under watch: as many as are open. */
   readonly size: number;
 }
 
 /** One timer for all streams; none while there are no streams. */
 export function createIdleWatch(limits: IdleLimits): IdleWatch {
-  const { clock, sweepMs, maxSilentMs } = limits;
-  const entries = new Set<WatchEntry>();
-  let cancelSweep: (() => void) | undefined;
-
-  const schedule = (): void => {
-    cancelSweep ??= clock.after(sweepMs, sweep);
-  };
-  const sweep = (): void => {
-    cancelSweep = undefined;
-    const nowMs = clock.now();
-    for (const entry of entries) {
-      if (entry.isSilentFor(maxSilentMs, nowMs)) void ask(entry);
-    }
-    if (entries.size > 0) schedule();
-  };
-  const ask = async (entry: WatchEntry): Promise<void> => {
-    const isAlive = await entry.ask();
-    if (isAlive || entry.hasMoved || !entries.has(entry)) return entry.restart(clock.now());
-    remove(entry);
-    entry.stream.onDead();
-  };
-  const remove = (entry: WatchEntry): void => {
-    entries.delete(entry);
-    if (entries.size > 0) return;
-    cancelSweep?.();
-    cancelSweep = undefined;
-  };
-
+  const shared = new Sweep(limits);
+  let alone = 0;
   return {
     watch(stream) {
-      const entry = new WatchEntry(stream, clock.now());
-      entries.add(entry);
-      schedule();
-      return {
-        touch: () => {
-          entry.hasMoved = true;
-        },
-        stop: () => remove(entry),
-      };
+      if (limits.isEachAlone !== true) return shared.add(stream);
+      alone++;
+      return new Sweep(limits, () => alone--).add(stream);
     },
     get size() {
-      return entries.size;
+      return shared.size + alone;
     },
   };
 }
 
-class WatchEntry {
-  readonly stream: WatchedStream;
+class Sweep {
+  readonly #limits: IdleLimits;
+  readonly #onEmpty: (() => void) | undefined;
+  readonly #entries = new Set<WatchEntry>();
+  readonly #look = () => this.#sweep();
+  #cancel: (() => void) | undefined;
+
+  constructor(limits: IdleLimits, onEmpty?: () => void) {
+    this.#limits = limits;
+    this.#onEmpty = onEmpty;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  add(stream: WatchedStream | undefined): StreamWatch {
+    const entry = new WatchEntry(stream, this, this.#limits);
+    this.#entries.add(entry);
+    this.#schedule();
+    return entry;
+  }
+
+  remove(entry: WatchEntry): void {
+    if (!this.#entries.delete(entry) || this.#entries.size > 0) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#onEmpty?.();
+  }
+
+  #schedule(): void {
+    this.#cancel ??= this.#limits.clock.after(this.#limits.sweepMs, this.#look);
+  }
+
+  #sweep(): void {
+    this.#cancel = undefined;
+    const { clock, maxSilentMs } = this.#limits;
+    const nowMs = clock.now();
+    for (const entry of this.#entries) {
+      entry.look(nowMs);
+      if (entry.isSilentFor(maxSilentMs, nowMs)) void this.#ask(entry);
+    }
+    if (this.#entries.size > 0) this.#schedule();
+  }
+
+  async #ask(entry: WatchEntry): Promise<void> {
+    const isAlive = await entry.ask();
+    if (isAlive || entry.hasMoved || !this.#entries.has(entry)) return entry.trust(this.#limits.clock.now());
+    this.remove(entry);
+    entry.stream?.onDead();
+  }
+}
+
+interface Alarm {
+  readonly silentMs: number;
+  /** True: heard, and silence is counted anew. */
+  ring(): boolean;
+}
+
+class WatchEntry implements StreamWatch {
+  readonly stream: WatchedStream | undefined;
   /** Since the last sweep. A flag and not a time: reading the clock at every chunk costs more than the rest of the tap. */
   hasMoved = false;
+  readonly #sweep: Sweep;
+  readonly #limits: IdleLimits;
+  /** Since it moved, or was found to live. */
   #silentSinceMs: number;
+  /** Since it moved, or its alarm was heard. */
+  #quietSinceMs: number;
   #isAsking = false;
+  #alarm: Alarm | undefined;
 
-  constructor(stream: WatchedStream, nowMs: number) {
+  constructor(stream: WatchedStream | undefined, sweep: Sweep, limits: IdleLimits) {
     this.stream = stream;
-    this.#silentSinceMs = nowMs;
+    this.#sweep = sweep;
+    this.#limits = limits;
+    this.#silentSinceMs = limits.clock.now();
+    this.#quietSinceMs = this.#silentSinceMs;
+  }
+
+  touch(): void {
+    this.hasMoved = true;
+  }
+
+  once(silentMs: number, listener: () => void): void {
+    const ring = () => {
+      this.#alarm = undefined;
+      listener();
+      return true;
+    };
+    this.#alarm = { silentMs, ring };
+  }
+
+  beat(everyMs: number, listener: () => boolean): void {
+    const { sweepMs, clock } = this.#limits;
+    // A byte is noticed up to one look late, and so is the time to beat.
+    this.#alarm = { silentMs: Math.max(sweepMs, everyMs - 2 * sweepMs), ring: listener };
+    this.#quietSinceMs = clock.now();
+  }
+
+  stop(): void {
+    this.#alarm = undefined;
+    this.#sweep.remove(this);
+  }
+
+  look(nowMs: number): void {
+    if (this.hasMoved) {
+      this.hasMoved = false;
+      this.#silentSinceMs = nowMs;
+      this.#quietSinceMs = nowMs;
+    }
+    const alarm = this.#alarm;
+    if (alarm !== undefined && nowMs - this.#quietSinceMs >= alarm.silentMs && alarm.ring()) this.#quietSinceMs = nowMs;
   }
 
   isSilentFor(maxSilentMs: number, nowMs: number): boolean {
-    if (this.hasMoved) this.restart(nowMs);
-    return !this.#isAsking && nowMs - this.#silentSinceMs >= maxSilentMs;
+    return this.stream !== undefined && !this.#isAsking && nowMs - this.#silentSinceMs >= maxSilentMs;
   }
 
-  restart(nowMs: number): void {
+  trust(nowMs: number): void {
+    if (this.hasMoved) this.#quietSinceMs = nowMs;
     this.hasMoved = false;
     this.#silentSinceMs = nowMs;
   }
@@ -101,7 +182,7 @@ class WatchEntry {
   async ask(): Promise<boolean> {
     this.#isAsking = true;
     try {
-      return await this.stream.isStillAlive();
+      return (await this.stream?.isStillAlive()) ?? true;
     } catch {
       return false;
     } finally {

@@ -345,15 +345,23 @@ function streamOf(answer: Answer, sent: Sent): ReadableStream<Uint8Array> {
 }
 
 /** As the runtimes with web streams do it. */
-function responseOf({ status, headers, tap, headersOnly, body }: Relay, answer: Answer, sent: Sent): Response {
+function responseOf({ status, headers, tap, headersOnly, body, onOpen }: Relay, answer: Answer, sent: Sent): Response {
   if (headersOnly) {
     body.cancel();
     tap.end();
     return new Response(null, { status, headers });
   }
   const chunks = chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk));
+  let isOver = false;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
+      start(controller) {
+        onOpen?.((bytes) => {
+          if (isOver || (controller.desiredSize ?? 0) < 0) return false;
+          controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+          return true;
+        });
+      },
       async pull(controller) {
         for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
           const bytes = tap.push(chunk);
@@ -364,11 +372,13 @@ function responseOf({ status, headers, tap, headersOnly, body }: Relay, answer: 
         let end = answer.ends === 'broken' ? tap.fail(new Error('broken')) : undefined;
         if (answer.ends === 'silent') end = await abortOf(sent.request.signal).catch((cause: unknown) => tap.fail(cause));
         end ??= tap.end();
+        isOver = true;
         if (end.bytes.length > 0) controller.enqueue(end.bytes as Uint8Array<ArrayBuffer>);
         if (end.complete) controller.close();
         else controller.error(new Error('cut'));
       },
       cancel() {
+        isOver = true;
         sent.isCancelled = true;
         tap.gone();
       },
