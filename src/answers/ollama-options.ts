@@ -14,7 +14,15 @@ import type { JsonDraft } from '../json/object-text.ts';
 import { parsedRecord, recordOf } from '../protocols/answer-text.ts';
 import { anthropicMessages } from '../protocols/anthropic-messages.ts';
 import { hasNativeWay, putNatively } from '../protocols/translate/ollama.ts';
-import { askedNumCtx, asksAnything, carriesAsked, isUnload, liftAsked, setNumCtx } from '../protocols/translate/ollama-asked.ts';
+import {
+  askedNumCtx,
+  asksAnything,
+  carriesAsked,
+  isUnload,
+  liftAsked,
+  liftOptions,
+  setNumCtx,
+} from '../protocols/translate/ollama-asked.ts';
 import type { NamedContexts } from './named-contexts.ts';
 
 export type ContextKnowledge = Pick<Herd, 'isResident' | 'runnerOn' | 'modelsOn'>;
@@ -29,6 +37,7 @@ export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedCont
       const isNative = isOllamas(protocol);
       if (!isNative && !hasNativeWay(protocol)) return false;
       liftAsked(body, outgoing.headers, isNative);
+      if (!isNative) liftOptions(body, protocol.name);
       dropKeepAlive(attempt, body, protocol);
       return true;
     },

@@ -29,6 +29,37 @@ export function asksAnything(body: JsonDraft): boolean {
   return false;
 }
 
+/** Ollama's options that a protocol has members of its own for, by the name of the protocol. */
+const sampling = ['temperature', 'top_p', 'seed', 'stop', 'frequency_penalty', 'presence_penalty'];
+const ownNames: Readonly<Record<string, readonly (readonly [option: string, member: string])[]>> = {
+  completions: [...sampling.map(sameName), ['num_predict', 'max_tokens']],
+  textCompletions: [...sampling.map(sameName), ['num_predict', 'max_tokens']],
+  messages: [...['temperature', 'top_p', 'top_k'].map(sameName), ['stop', 'stop_sequences'], ['num_predict', 'max_tokens']],
+  responses: [...['temperature', 'top_p'].map(sameName), ['num_predict', 'max_output_tokens']],
+};
+
+function sameName(name: string): readonly [option: string, member: string] {
+  return [name, name];
+}
+
+/**
+ * What stands in `options` and has a member of its own in the client's protocol moves there, where nothing stands yet: a
+ * configuration's ceilings and defaults look for it there. `protocol`: its name.
+ */
+export function liftOptions(body: JsonDraft, protocol: string): void {
+  const names = ownNames[protocol];
+  if (names === undefined || body.textOf('options')?.startsWith('{') !== true) return;
+  editMember(body, 'options', (options) => {
+    for (const [option, member] of names) {
+      const text = options.textOf(option);
+      if (text === undefined || text === 'null') continue;
+      options.delete(option);
+      const own = body.textOf(member);
+      if (own === undefined || own === 'null') body.setText(member, text);
+    }
+  });
+}
+
 /**
  * Headers become members, which they outdo, and leave `headers`. `isNative`: the protocol is Ollama's own, where `num_ctx` stands
  * in `options`; elsewhere it stands beside them, where a configuration's `overrides` and `defaults` meet it. Throws invalid_body.

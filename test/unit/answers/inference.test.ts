@@ -63,7 +63,8 @@ describe('a ceiling of tokens', () => {
   const sentTo = async (path: string, isBox?: boolean) => {
     const stage = stageOf(boxes(['a'], { route }), { a: json({}) });
     if (isBox !== undefined) stage.herd.know('a', { isBox });
-    await stage.read(path, chat('m', { input: 'x', prompt: 'x', stream: false, ...limits }));
+    const messages = [{ role: 'user', content: 'x' }];
+    await stage.read(path, chat('m', { messages, input: 'x', prompt: 'x', stream: false, ...limits }));
     const {
       model: _,
       messages: _messages,
@@ -78,12 +79,12 @@ describe('a ceiling of tokens', () => {
   test.each([
     ['/api/chat', { options: { num_predict: 100 } }],
     ['/api/generate', { options: { num_predict: 100 } }],
-    ['/v1/chat/completions', { max_tokens: 100, options: { num_predict: -1 } }],
-    ['/v1/completions', { max_tokens: 100, options: { num_predict: -1 } }],
-    ['/v1/messages', { max_tokens: 100, options: { num_predict: -1 } }],
-    ['/v1/responses', { max_output_tokens: 100, options: { num_predict: -1 } }],
+    // What `options` say of it is the client's own word in another place.
+    ['/v1/chat/completions', { max_tokens: 100, options: {} }],
+    ['/v1/completions', { max_tokens: 100, options: {} }],
+    ['/v1/messages', { max_tokens: 100, options: {} }],
+    ['/v1/responses', { max_output_tokens: 100, options: {} }],
     ['/api/embed', limits],
-    ['/v1/embeddings', limits],
   ])('binds on every path of a box: %s', async (path, sent) => {
     expect(await sentTo(path)).toEqual(sent);
   });

@@ -94,6 +94,18 @@ describe('T6: options of Ollama reach the box from every surface', () => {
     ]);
   });
 
+  test('options that the protocol has members for count as sent', async () => {
+    const stage = stageOf(boxes(['a'], { route: '{ ai: { defaults: { max_tokens: 300, temperature: 0.5 } } }' }), {
+      a: json(said),
+    });
+    await stage.read('/v1/chat/completions', askFor({ options: { num_predict: 50, temperature: 0.1, top_k: 3 } }));
+    await stage.read('/v1/responses', { body: { model: 'm', input: 'x', options: { num_predict: 50, top_k: 3 } } });
+    expect(sentOf(stage).map(({ body }) => body.options)).toEqual([
+      { temperature: 0.1, num_predict: 50, top_k: 3, top_p: 1 },
+      { temperature: 0.5, num_predict: 50, top_k: 3 },
+    ]);
+  });
+
   test('servers that are no boxes get what the client sent', async () => {
     const stage = stageOf(boxes(['a']), { a: json({}) });
     stage.herd.know('a', { isBox: false });
