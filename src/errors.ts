@@ -87,6 +87,8 @@ export interface ErrorOptions {
    * undefined type sends none, as agentgateway does for these.
    */
   verbatim?: { readonly text: string; readonly contentType: string | undefined };
+  /** The member of the request that it is about, for protocols whose errors name one. */
+  param?: string;
   /** What happened underneath. Logged, never sent. */
   cause?: unknown;
 }
@@ -99,6 +101,7 @@ export class GatewayError extends Error {
   readonly retryable: boolean;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly verbatim: ErrorOptions['verbatim'];
+  readonly param: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -107,6 +110,7 @@ export class GatewayError extends Error {
     this.retryable = errorTable[code].retryable;
     this.headers = options.headers;
     this.verbatim = options.verbatim;
+    this.param = options.param;
   }
 }
 

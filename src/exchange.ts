@@ -329,6 +329,9 @@ export interface AttemptRecord {
   answeredMs?: number | undefined;
   status: number | undefined;
   error: GatewayError | undefined;
+  /** From when its box was chosen: what was predicted until the first token, and how long a slot and a load were waited for. */
+  readonly predictedMs?: number | undefined;
+  readonly waitedMs?: number | undefined;
 }
 
 /** One try's request, edited by policies until it leaves. */
@@ -336,9 +339,6 @@ export interface Outgoing {
   method: string;
   /** Undecoded, from `/` on. */
   path: string;
-  /** From when its box was chosen: what was predicted until the first token, and how long a slot and a load were waited for. */
-  readonly predictedMs?: number | undefined;
-  readonly waitedMs?: number | undefined;
   /** Empty, or from `?` on. */
   query: string;
   /** The Host header when it shall differ from the upstream's own authority. */

@@ -20,6 +20,7 @@ import type { LoadFailed } from '../fleet/load-answer.ts';
 import { tellBox } from './placed.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
+import { contextRefusal } from './truncation.ts';
 import { failuresOf } from './unreachable.ts';
 import { visibilityOf } from './visible-models.ts';
 
@@ -32,6 +33,8 @@ export function respondWithRefusal(
   tools: AnswerTools,
 ): Response {
   const { upstream } = candidate.target;
+  const tooLong = contextRefusal(exchange, refusal);
+  if (tooLong !== undefined) throw tooLong;
   const mended = mendOf(exchange, upstream, candidate.model, refusal, asked, tools);
   if (mended !== undefined) {
     const words = [wordsOf(mended.advice), ...failuresOf(exchange)].join(' ');

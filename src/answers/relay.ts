@@ -10,6 +10,7 @@ import { tellBox } from './placed.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
+import { headerText, noteTruncation } from './truncation.ts';
 import { settle, tapFor, watchAnswer } from './watch.ts';
 
 /** A try that was answered, as the retry loop hands it over. */
@@ -34,7 +35,8 @@ export function relayAnswer(
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   tellBox(headers, candidate.target.upstream, tools.fleet);
   exchange.status = status;
-  if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered }, tools);
+  const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
+  if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered, ended }, tools);
   exchange.isRelayed = true;
   const watch = watchAnswer(candidate.target.upstream, answered, tools);
   let hasEnded = false;
@@ -43,6 +45,7 @@ export function relayAnswer(
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
     settle(exchange, report, watch.death);
+    noteTruncation(exchange, ended, tools);
     tools.exchanges.end(exchange);
   });
   const reader = headersOnly ? undefined : completionReaderOf(exchange, headers);
@@ -68,8 +71,7 @@ export function relayAnswer(
 
 /** Said to the client in one header, and in the log. */
 export function addWarnings(exchange: Exchange, headers: Headers): void {
-  // Warnings name boxes and models, which people may call what they like; headers hold ASCII.
-  for (const warning of exchange.warnings) headers.append('x-corral-warning', warning.replace(/[^\x20-\x7e]/gu, '?'));
+  for (const warning of exchange.warnings) headers.append('x-corral-warning', headerText(warning));
 }
 
 /** A model that runs partly on the CPU is slow: said in a header and in the log, with the smaller variant that the box has. */

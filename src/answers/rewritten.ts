@@ -20,11 +20,13 @@ import { heartbeatOf } from './heartbeats.ts';
 import { plainBytes } from './plain-bytes.ts';
 import { type Beats, rewrittenStream } from './rewritten-stream.ts';
 import type { AnswerTools } from './tools.ts';
+import { type Ended, headerText, noteTruncation } from './truncation.ts';
 import { isEventStream, settle, tapFor, type Watch, watchAnswer } from './watch.ts';
 
 interface Rewriting {
   readonly attempt: Attempt;
   readonly answered: Answered;
+  readonly ended: Ended;
 }
 
 /** False: its bytes may pass as they come, by the shortest way. */
@@ -35,7 +37,7 @@ export function mustBeRewritten({ exchange, rewrites }: Attempt): boolean {
 export function relayRewritten(
   exchange: Exchange,
   call: Call | undefined,
-  { attempt, answered }: Rewriting,
+  { attempt, answered, ended }: Rewriting,
   tools: AnswerTools,
 ): Response | Promise<Response> {
   const { headers } = answered.response;
@@ -43,15 +45,15 @@ export function relayRewritten(
   const isStream = isEventStream(attempt.protocol, headers);
   const source = plainBytes(answered.response, attempt.upstream.name);
   const watch = watchAnswer(attempt.upstream, answered, tools);
-  if (rewrites.length > 0 && !isStream) return relayWhole(exchange, call, { attempt, answered }, source, watch, tools);
+  if (rewrites.length > 0 && !isStream) return relayWhole(exchange, call, { attempt, answered, ended }, source, watch, tools);
   const streams = rewrites.map((rewrite) => rewrite.stream()).filter((stream) => stream !== undefined);
-  return relayStream(exchange, call, { attempt, answered }, source, streams, watch, tools);
+  return relayStream(exchange, call, { attempt, answered, ended }, source, streams, watch, tools);
 }
 
 function relayStream(
   exchange: Exchange,
   call: Call | undefined,
-  { attempt, answered }: Rewriting,
+  { attempt, answered, ended }: Rewriting,
   source: ReadableStream<Uint8Array>,
   rewrites: readonly StreamRewrite[],
   watch: Watch,
@@ -72,6 +74,7 @@ function relayStream(
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the answer was given up'));
     settle(exchange, report, watch.death);
+    noteTruncation(exchange, ended, tools);
     if (hasLeft && report.how === 'broken') {
       exchange.outcome = 'abandoned';
       exchange.error = undefined;
@@ -125,7 +128,7 @@ function beatsFor(exchange: Exchange, isStream: boolean, { idle, limits }: Answe
 async function relayWhole(
   exchange: Exchange,
   call: Call | undefined,
-  { attempt, answered }: Rewriting,
+  { attempt, answered, ended }: Rewriting,
   source: ReadableStream<Uint8Array>,
   watch: Watch,
   tools: AnswerTools,
@@ -166,6 +169,8 @@ async function relayWhole(
     watch.stop();
   }
   if (report !== undefined) settle(exchange, report, watch.death);
+  const warning = noteTruncation(exchange, ended, tools);
+  if (warning !== undefined) headers.append('x-corral-warning', headerText(warning));
   if (report?.how === 'broken') throw exchange.error ?? new GatewayError('broken_stream', 'the answer is not whole');
   chunks.push(decoder.decode());
   try {

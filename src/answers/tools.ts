@@ -18,6 +18,7 @@ export interface AnswerTools extends AttemptTools {
     readonly maxBodyBytes: number;
     readonly fleet: FleetConfig;
   };
+  readonly tokenRatios: TokenRatios;
   readonly random: () => number;
   /** Whether the built-in demo box may answer while no real one does. */
   readonly hasDemo: boolean;

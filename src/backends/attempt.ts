@@ -1,6 +1,7 @@
 /** One try at one candidate: its request is made, edited and sent, and a box's refusal is read to be understood. */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import {
+  type Ask,
   type Attempt,
   type AttemptEdit,
   type AttemptRecord,
@@ -10,8 +11,8 @@ import {
   type Fleet,
   type Lease,
   onGone,
-  type Translation,
   type Prediction,
+  type Translation,
   type Upstream,
 } from '../exchange.ts';
 import type { JsonDraft } from '../json/object-text.ts';
@@ -22,7 +23,7 @@ import { createOutgoing } from './outgoing.ts';
 import { type QueueWaiter, tellNotQueued, tellQueued, waiterOf } from './queue-wait.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
 import { isSpokenToAsBox } from './speech.ts';
-import type { Candidate, Target } from './target.ts';
+import type { Candidate } from './target.ts';
 
 export interface AttemptTools extends SendTools {
   readonly instanceId: string;
@@ -32,6 +33,8 @@ export interface AttemptTools extends SendTools {
   };
   /** What a box's refusal means for the call. */
   faultOf(status: number, text: string): BoxFault;
+  /** Asked before a call leaves for a box: throws context_exceeded where its prompt cannot fit. */
+  judgePrompt(attempt: Attempt, call: Call, asked: Pick<Ask, 'model' | 'numCtx'>): void;
   /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
   isModelMissing(status: number, text: string): boolean;
   /** Asked when policies have edited a try: throws GatewayError where it has become what nobody would have let pass. */
@@ -154,12 +157,15 @@ export async function tryOne(
   judge();
   const admitted = isBox ? admit(exchange, candidate, settled?.numCtx, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;
+  // A load has told how large the context is.
+  if (lease !== undefined && lease.loadMs > 0) holding(lease, judge);
   const record: AttemptRecord = {
     upstream,
     isOllama: isBox,
     startedMs: exchange.clock.now(),
     status: undefined,
     error: undefined,
+    ...(candidate.prediction === undefined ? undefined : waitOf(candidate.prediction, lease)),
   };
   exchange.attempts.push(record);
   // A policy of the backend may have read what would have streamed through: then it has no coding any more.
@@ -231,6 +237,10 @@ function admit(
   }
 }
 
+function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<AttemptRecord, 'predictedMs' | 'waitedMs'> {
+  return { predictedMs: totalMs, waitedMs: lease === undefined ? 0 : lease.queuedMs + lease.loadMs };
+}
+
 /** The box was not asked anything yet: it is no try. */
 const ofQueue: ReadonlySet<string> = new Set(['queue_full', 'queue_timeout', 'box_cordoned', 'request_timeout']);
 
@@ -239,10 +249,6 @@ function unlessGone(exchange: Exchange, lease: Promise<Lease>): Promise<Lease> {
   return new Promise((resolve, reject) => {
     let hasLeft = false;
     onGone(exchange, () => {
-function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<AttemptRecord, 'predictedMs' | 'waitedMs'> {
-  return { predictedMs: totalMs, waitedMs: lease === undefined ? 0 : lease.queuedMs + lease.loadMs };
-}
-
       hasLeft = true;
       reject(new ClientGone());
     });
@@ -251,6 +257,16 @@ function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<Attempt
       else resolve(granted);
     }, reject);
   });
+}
+
+/** The slot is free again where `judge` throws. */
+function holding(lease: Lease, judge: () => void): void {
+  try {
+    judge();
+  } catch (thrown) {
+    lease.end({ how: 'abandoned' });
+    throw thrown;
+  }
 }
 
 /** A load has a limit of its own: the request's is moved by what it took. */
@@ -322,6 +338,7 @@ function askForUsage({ boxChanges }: Call, body: JsonDraft): void {
 function editForBox(exchange: Exchange, call: Call, body: JsonDraft): void {
   if (call.boxRefusal !== undefined) throw call.boxRefusal;
   for (const [name, value] of call.boxChanges) body.set(name, value);
+  if (call.boxTexts !== undefined) for (const [name, json] of call.boxTexts) body.setText(name, json);
   for (const warning of call.boxWarnings ?? []) addWarning(exchange, warning);
 }
 
@@ -330,7 +347,6 @@ async function readRefusal(
   exchange: Exchange,
   candidate: Candidate,
   tools: AttemptTools,
-  if (call.boxTexts !== undefined) for (const [name, json] of call.boxTexts) body.setText(name, json);
 ): Promise<Refusal> {
   const { upstream } = candidate.target;
   const stop = exchange.clock.after(maxRefusalMs, () =>

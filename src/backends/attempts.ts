@@ -15,6 +15,8 @@ export type { AttemptsResult, AttemptTools, Payload, Refusal } from './attempt.t
 
 /** Before these, nothing of the request has reached anybody. */
 const beforeConnect = new Set(['upstream_refused', 'upstream_unresolved', 'upstream_tls']);
+/** This upstream cannot take the call, and was not asked: another one may have the words for it, or the room. */
+const nothingSent = new Set(['unsupported_conversion', 'context_exceeded']);
 /** A box that answers so may be left for another: it is not up to the request. */
 const boxUnable = new Set([502, 503, 504]);
 
@@ -98,7 +100,7 @@ function verdictOnFailure(
   tools: AttemptTools,
 ): Verdict {
   // What a box would get wrong, or this upstream has no words for, another one may serve. Nothing was sent.
-  if (error === call?.boxRefusal || error.code === 'unsupported_conversion') return { mayMoveOn: true, isRetried: false };
+  if (error === call?.boxRefusal || nothingSent.has(error.code)) return { mayMoveOn: true, isRetried: false };
   const isReplayable = tools.fleet.isBox(target.upstream) || target.failsOver || beforeConnect.has(error.code);
   return { mayMoveOn: error.retryable && isReplayable, isRetried: error.retryable && exchange.retry !== undefined };
 }

@@ -15,6 +15,7 @@ export interface Failures {
  * have not got the model, may be quite usual.
  */
 const full = new Set(['queue_full', 'queue_timeout']);
+const telling = new Set(['load_failed', 'context_exceeded', 'box_cordoned']);
 
 export function createFailures(): Failures {
   let best: Failure | undefined;
@@ -33,7 +34,7 @@ export function createFailures(): Failures {
 }
 
 function weightOf(failure: Failure): number {
-  if (!('kind' in failure)) return full.has(failure.code) ? 3 : failure.code === 'load_failed' ? 2 : 1;
+  if (!('kind' in failure)) return full.has(failure.code) ? 3 : telling.has(failure.code) ? 2 : 1;
   const { status } = failure.refusal;
   return status === 503 ? 3 : status >= 500 ? 2 : 1;
 }

@@ -5,6 +5,7 @@ import { createNamedContexts } from '../answers/named-contexts.ts';
 import { createOllamaOptions } from '../answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
 import type { AnswerTools } from '../answers/tools.ts';
+import { judgePrompt } from '../answers/truncation.ts';
 import { viaHeader } from '../backends/outgoing.ts';
 import type { CompiledPlan } from '../compile/compile.ts';
 import type { PlanSettings } from '../compile/plan.ts';
@@ -14,6 +15,7 @@ import type { Boxes } from '../fleet/boxes.ts';
 import { faultOf } from '../fleet/faults.ts';
 import { createFleet, type Herd } from '../fleet/fleet.ts';
 import type { HeldLoads } from '../fleet/held-loads.ts';
+import { TokenRatios } from '../fleet/token-ratio.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
@@ -77,6 +79,8 @@ export function assembleGateway(
     faultOf,
     ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts)),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
+    judgePrompt: (attempt, call, asked) => judgePrompt(attempt, call, asked, tools),
+    tokenRatios: state.kept('tokenRatios', () => new TokenRatios()),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({
       clock,

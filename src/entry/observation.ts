@@ -37,6 +37,7 @@ export function createObservation(plan: TelemetryPlan, { platform, state, sideCa
     retryRefused: () => metrics.retryRefused?.(),
     queueWait: (box, seconds) => metrics.queueWait?.(box, seconds),
     queueRejected: (box, reason) => metrics.queueRejected?.(box, reason),
+    promptTruncated: (model, box) => metrics.promptTruncated?.(model, box),
     ...wantsOf(plan),
   });
   if (plan.traces === undefined) {

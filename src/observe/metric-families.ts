@@ -33,6 +33,7 @@ export interface Families {
   readonly retriesRefused: Family<Counter>;
   readonly queueWaitSeconds: Family<Histogram>;
   readonly queueRejected: Family<Counter>;
+  readonly promptsTruncated: Family<Counter>;
 }
 
 export interface FamiliesSetting {
@@ -112,6 +113,10 @@ export function createFamilies({ removed, addedLabels }: FamiliesSetting): Famil
       queueWaitSeconds,
     ),
     queueRejected: counter('corral_queue_rejected_total', 'Calls that got no slot of a box.', ['box', 'reason']),
+    promptsTruncated: counter('corral_prompts_truncated_total', 'Prompts that a box has cut to fit its context.', [
+      'model',
+      'box',
+    ]),
   };
 }
 

@@ -11,6 +11,8 @@ export interface LiveFacts {
     readonly isAlive: boolean | undefined;
     /** Calls that wait for one of its slots; left out where there are none to wait for. */
     readonly waiting?: number | undefined;
+    /** Models that it is asked for last; left out when there are none. */
+    readonly tripped?: readonly unknown[];
   }[];
   readonly reloads: ReloadFacts;
 }
@@ -41,6 +43,13 @@ export function textOf(families: Families, { version, inFlight, boxes, reloads }
       'corral_box_up',
       'Whether a box answers.',
       boxes.flatMap(({ name, isAlive }) => (isAlive === undefined ? [] : [{ labels: { box: name }, value: isAlive ? 1 : 0 }])),
+    ),
+    gaugeText(
+      'corral_breaker_open',
+      'Models that a box is asked for last because it has failed with them several times in a row.',
+      boxes.flatMap(({ name, isAlive, tripped = [] }) =>
+        isAlive === undefined ? [] : [{ labels: { box: name }, value: tripped.length }],
+      ),
     ),
     gaugeText(
       'corral_queue_waiting',

@@ -31,7 +31,8 @@ export interface MetricsSetting {
   readonly added: readonly AddedLabel[];
 }
 
-export interface Metrics extends Pick<Telemetry, 'guardCheck' | 'upstreamCall' | 'retryRefused' | 'queueWait' | 'queueRejected'> {
+export interface Metrics
+  extends Pick<Telemetry, 'guardCheck' | 'upstreamCall' | 'retryRefused' | 'queueWait' | 'queueRejected' | 'promptTruncated'> {
   readonly observe: Observer;
   /** Prometheus text, format 0.0.4. */
   text(facts: LiveFacts): string;
@@ -123,6 +124,9 @@ export function createMetrics({ removed, added }: MetricsSetting): Metrics {
     },
     queueRejected(box, reason) {
       families.queueRejected.with(box, reason).value++;
+    },
+    promptTruncated(model, box) {
+      families.promptsTruncated.with(model, box).value++;
     },
     text: (facts) => textOf(families, facts),
   };

@@ -5,7 +5,7 @@ import type { ObjectText } from '../json/object-text.ts';
 import { countOf, errorMessageOf, type JsonRecord, parsedRecord, recordOf, textOf } from './answer-text.ts';
 import { defineProtocol } from './define.ts';
 import { sseHeartbeat } from './heartbeats.ts';
-import { detailsOf, openaiErrorBody, openaiErrorInStream } from './openai.ts';
+import { detailsOf, openaiErrorBody, openaiErrorCode, openaiErrorInStream } from './openai.ts';
 import { readOpenaiToolChoice, refuseStoredContext } from './openai-parameters.ts';
 import { startReading } from './reading.ts';
 import { responsesTexts } from './texts-responses.ts';
@@ -61,7 +61,7 @@ function errorInStream(error: GatewayError, exchangeId: string, seen: StreamSeen
     object: 'response',
     created_at: Math.floor(Date.now() / 1000),
     status: 'failed',
-    error: { code: error.code, message: error.message },
+    error: { code: openaiErrorCode(error), message: error.message },
     incomplete_details: null,
     instructions: null,
     metadata: {},

@@ -12,10 +12,16 @@ export function openaiErrorType(status: number): string {
 }
 
 function errorObject(error: GatewayError): object {
-  return { error: { message: error.message, type: openaiErrorType(error.status), param: null, code: error.code } };
+  const { message, status, param = null } = error;
+  return { error: { message, type: openaiErrorType(status), param, code: openaiErrorCode(error) } };
 }
 
-/** `{"error":{"message","type","param","code"}}`; `code` is Corral's own (src/errors.ts). */
+/** Corral's own codes (src/errors.ts), but for the one that agents act on, by OpenAI's name for it. */
+export function openaiErrorCode({ code }: GatewayError): string {
+  return code === 'context_exceeded' ? 'context_length_exceeded' : code;
+}
+
+/** `{"error":{"message","type","param","code"}}`. */
 export function openaiErrorBody(error: GatewayError): { contentType: string; text: string } {
   return { contentType: 'application/json', text: `${JSON.stringify(errorObject(error))}\n` };
 }

@@ -37,6 +37,7 @@ llm: {port: 3000, models: [{name: "*", provider: ollama}]}`,
   telemetry.guardCheck('Response', 'Reject');
   telemetry.upstreamCall('ExtAuthz', 0.01);
   telemetry.retryRefused?.();
+  telemetry.promptTruncated?.('m', 'desk');
   return metrics.text({
     version: '1.0.0',
     inFlight: 1,

@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../../src/errors.ts';
-import type { KnownModel, Lease, Placing, Upstream } from '../../../src/exchange.ts';
+import type { KnownModel, Lease, LeaseSeen, Placing, Upstream } from '../../../src/exchange.ts';
 import { canonicalModel } from '../../../src/fields/model-name.ts';
 import type { RunningModel } from '../../../src/fleet/answers.ts';
 import type { Herd } from '../../../src/fleet/fleet.ts';
@@ -16,6 +16,10 @@ export interface Facts {
   remote?: readonly string[];
   running?: readonly RunningModel[];
   inFlight?: number;
+  /** What it answers instead of a lease. */
+  turnsAway?: GatewayError;
+  /** What a lease says that its load took; 0 unless said. */
+  loadMs?: number;
   /** What `checkAlive` finds. */
   answersProbe?: boolean;
 }
@@ -25,6 +29,8 @@ export class FakeHerd implements Herd {
   readonly facts = new Map<string, Facts>();
   readonly noted: string[] = [];
   readonly probed: string[] = [];
+  /** What leases were told at their end, where they were told. */
+  readonly ends: LeaseSeen[] = [];
   learned = 0;
   readonly #upstreams: readonly Upstream[];
 
@@ -66,13 +72,16 @@ export class FakeHerd implements Herd {
   place = (): readonly Placing[] | undefined => undefined;
   explain = () => [];
   admit = (upstream: Upstream): Lease => {
+    const { turnsAway, loadMs = 0 } = this.#of(upstream);
+    if (turnsAway !== undefined) throw turnsAway;
     this.enter(upstream);
     let isOver = false;
     return {
       queuedMs: 0,
-      loadMs: 0,
+      loadMs,
       began: () => undefined,
-      end: () => {
+      end: (seen) => {
+        if (!isOver && seen !== undefined) this.ends.push(seen);
         if (!isOver) this.leave(upstream);
         isOver = true;
       },

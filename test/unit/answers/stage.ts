@@ -4,6 +4,7 @@ import { createNamedContexts } from '../../../src/answers/named-contexts.ts';
 import { createOllamaOptions } from '../../../src/answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../../../src/answers/open-exchange.ts';
 import type { AnswerTools } from '../../../src/answers/tools.ts';
+import { judgePrompt } from '../../../src/answers/truncation.ts';
 import type { Leaving } from '../../../src/backends/send.ts';
 import { type CompiledPlan, compilePlan } from '../../../src/compile/compile.ts';
 import { loadConfig } from '../../../src/config/load.ts';
@@ -13,6 +14,7 @@ import { GatewayError } from '../../../src/errors.ts';
 import type { Exchange } from '../../../src/exchange.ts';
 import { isModelMissing } from '../../../src/fleet/advice.ts';
 import { faultOf } from '../../../src/fleet/faults.ts';
+import { TokenRatios } from '../../../src/fleet/token-ratio.ts';
 import { createGateway, type Gateway } from '../../../src/gateway.ts';
 import { createSideCalls } from '../../../src/http/side-calls.ts';
 import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platform.ts';
@@ -183,6 +185,8 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     faultOf,
     ollamaOptions: createOllamaOptions(herd, createNamedContexts()),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
+    judgePrompt: (attempt, call, asked) => judgePrompt(attempt, call, asked, tools),
+    tokenRatios: new TokenRatios(),
     exchanges: createExchanges('x', clock, (exchange, endedMs) => {
       told.push({ exchange, endedMs });
       observation.observe(exchange, endedMs);

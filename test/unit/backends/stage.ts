@@ -150,6 +150,7 @@ export function createTries(request: FakeRequest = {}): Tries {
       loadTimeoutMs,
       isModelMissing,
       faultOf,
+      judgePrompt: () => undefined,
       judgeEdited: () => undefined,
       onClientGone: (leaving) => leavings.push(leaving),
     },

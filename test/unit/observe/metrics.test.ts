@@ -12,7 +12,7 @@ const facts: LiveFacts = {
   inFlight: 4,
   boxes: [
     { name: 'desk', isAlive: true },
-    { name: 'attic', isAlive: false },
+    { name: 'attic', isAlive: false, tripped: [1, 2] },
     { name: 'new', isAlive: undefined },
   ],
   reloads: { succeeded: 2, failed: 1, isSynchronized: false },
@@ -46,6 +46,8 @@ test('what is true when somebody asks', () => {
     'corral_in_flight 4',
     'corral_box_up{box="desk"} 1',
     'corral_box_up{box="attic"} 0',
+    'corral_breaker_open{box="desk"} 0',
+    'corral_breaker_open{box="attic"} 2',
   ]) {
     expect(lines).toContain(line);
   }
