@@ -52,17 +52,17 @@ export interface Heartbeat {
 export interface CallAllowances {
   /** Server-side `web_search` tools, which a box runs through ollama.com. */
   readonly webSearch?: boolean;
+  /** Claude Code's line that is another one in every request stays in the prompt for boxes. */
+  readonly billingLine?: boolean;
 }
 
 export interface CallReading {
   readonly isStream: boolean;
   readonly wantsUsage: boolean;
   readonly boxChanges: ReadonlyMap<string, unknown>;
+  /** The same as exact JSON, for members that are changed within. */
+  readonly boxTexts?: ReadonlyMap<string, string> | undefined;
   /** True only for boxes: other hosts may honour what Ollama drops. */
   readonly warnings: readonly string[];
   readonly boxRefusal?: GatewayError | undefined;
 }
-  /** Claude Code's line that is another one in every request stays in the prompt for boxes. */
-  readonly billingLine?: boolean;
-  /** The same as exact JSON, for members that are changed within. */
-  readonly boxTexts?: ReadonlyMap<string, string> | undefined;
