@@ -44,10 +44,10 @@ export function respondWithRefusal(
   headers.delete('content-length');
   for (const edit of candidate.target.answerEdits) edit(exchange, { status: refusal.status, headers });
   addWarnings(exchange, headers);
+  tellBox(headers, candidate.target.upstream, tools.fleet);
   exchange.answerBytes = refusal.bytes.length;
   return new Response(refusal.bytes as Uint8Array<ArrayBuffer>, { status: refusal.status, headers });
 }
-  tellBox(headers, candidate.target.upstream, tools.fleet);
 
 /** The box could not load the model, and that is what the client hears: with the mend where Corral knows it. */
 export function loadRefusal(exchange: Exchange, error: LoadFailed, tools: AnswerTools): GatewayError {

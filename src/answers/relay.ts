@@ -7,7 +7,6 @@ import { slowWarning } from '../fleet/advice.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { tellBox } from './placed.ts';
-import { heartbeatsInto } from './heartbeats.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
 import { headerText, noteTruncation } from './truncation.ts';
@@ -32,8 +31,8 @@ export function relayAnswer(
   if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, tools);
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
-  for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   tellBox(headers, candidate.target.upstream, tools.fleet);
+  for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   exchange.status = status;
   const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
   if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered, ended }, tools);
