@@ -2,6 +2,8 @@
 import { Hono } from 'hono';
 import { type AdminAccess, type AdminEnv, guardAdmin } from './access.ts';
 import type { Readiness } from './readiness.ts';
+import { serveFleet } from './fleet.ts';
+import { type ExplainPlacement, servePlacement } from './placement.ts';
 
 export interface AdminSetting extends AdminAccess {
   readonly readiness: () => Readiness;
@@ -10,6 +12,10 @@ export interface AdminSetting extends AdminAccess {
   /** The configuration in force and what became of it, as JSON, without secrets. */
   readonly configDump: () => string;
   /** In front of every path; empty by default. */
+  /** Those who look after the herd, as the plan in force has it. */
+  readonly keeper: () => Keeper;
+  /** What calls would meet at the boxes. Left out: nobody can tell. */
+  readonly placement?: ExplainPlacement;
   readonly basePath?: string;
 }
 
@@ -22,7 +28,14 @@ export function createAdmin(setting: AdminSetting): Hono<AdminEnv> {
   });
   serveMetrics(app, setting.metricsText);
   app.get('/config_dump', (c) => c.body(setting.configDump(), 200, { 'content-type': 'application/json' }));
-  app.notFound((c) => c.text('not found; here are GET /healthz/ready, /metrics and /config_dump\n', 404));
+  serveFleet(app, setting.keeper);
+  if (setting.placement !== undefined) servePlacement(app, setting.placement);
+  app.notFound((c) =>
+    c.text(
+      'not found; here are GET /healthz/ready, /metrics, /config_dump, /placement?model=… and /fleet, POST /refresh and /fleet/…\n',
+      404,
+    ),
+  );
   return app;
 }
 

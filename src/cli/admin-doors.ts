@@ -30,7 +30,17 @@ export async function openAdminDoors({ opened, adminToken, isDraining, openDoor,
   if (adminAddress !== undefined) {
     const { host: hostname, port } = adminAddress;
     const { metricsText, configDump } = opened;
-    const app = createAdmin({ readiness, metricsText, configDump, adminToken, isLoopback: isLoopbackName(hostname) });
+    const keeper = () => opened.keeper;
+    const placement = opened.herd.explain;
+    const app = createAdmin({
+      readiness,
+      metricsText,
+      configDump,
+      placement,
+      keeper,
+      adminToken,
+      isLoopback: isLoopbackName(hostname),
+    });
     try {
       admin = await openDoor({
         hostname,

@@ -27,7 +27,9 @@ import { version } from './version.ts';
 export interface Opened {
   /** Its exchanges are those of all plans. */
   readonly gateway: Gateway;
-  readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe' | 'isBox' | 'isAlive' | 'hasModel'>;
+  /** Those who look after the boxes, under the plan in force. */
+  readonly keeper: Keeper;
+  readonly herd: Pick<Herd, 'start' | 'stop' | 'catchUp' | 'describe' | 'explain' | 'isBox' | 'isAlive' | 'hasModel'>;
   /** The ports of the configuration, in its order. */
   readonly ports: readonly number[];
   /** What a port speaks; undefined: plain HTTP. */
@@ -211,6 +213,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       return current.plan.everyRouteIsProtected;
     },
     get admin() {
+      explain: (model, promptTokens, conversation) => current.herd.explain(model, promptTokens, conversation),
       return adminOf(current.plan);
     },
     get warnings() {

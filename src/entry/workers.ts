@@ -93,6 +93,8 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
 /** A changed entry takes effect; one that cannot be used is reported, and what runs goes on. */
 async function reread(env: WorkersEnv): Promise<void> {
   lookedMs = Date.now();
+    placement: opened.herd.explain,
+    keeper: () => opened.keeper,
   let stored: string | undefined;
   try {
     stored = await storedConfig(env);

@@ -20,3 +20,10 @@ const noHeaders = new Headers();
 export function answerSeenOf({ status }: Exchange): AnswerSeen {
   return { status, headers: noHeaders };
 }
+
+/** Milliseconds by which a stream's first token came later than was predicted when its box was chosen; negative: earlier. */
+export function predictionErrorOf({ attempts, call, firstByteMs }: Exchange): number | undefined {
+  const attempt = attempts.at(-1);
+  if (attempt?.predictedMs === undefined || firstByteMs === undefined || call?.isStream !== true) return undefined;
+  return firstByteMs - attempt.startedMs + (attempt.waitedMs ?? 0) - attempt.predictedMs;
+}

@@ -54,6 +54,7 @@ function causeOf(error: GatewayError | undefined): string | undefined {
 function tellTries(exchange: Exchange, attempt: AttemptRecord | undefined, add: AddField): void {
   const { attempts, queuedMs } = exchange;
   add('corral.box', attempt?.upstream.name);
+  if (attempt?.predictedMs !== undefined) add('corral.predicted', secondsOf(attempt.predictedMs));
   if (queuedMs !== undefined) {
     add('corral.queued', secondsOf(queuedMs));
     add('corral.queue.position', exchange.queuePosition);

@@ -13,6 +13,7 @@ const generationSeconds = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56,
 const perTokenSeconds = [0.001, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
 const firstTokenSeconds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 const queueWaitSeconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const predictionErrors = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const tokens = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
 export interface Families {
@@ -26,6 +27,7 @@ export interface Families {
   readonly generationSeconds: Family<Histogram>;
   readonly perTokenSeconds: Family<Histogram>;
   readonly firstTokenSeconds: Family<Histogram>;
+  readonly predictionError: Family<Histogram>;
   readonly guardChecks: Family<Counter>;
   readonly estimatedTokens: Family<Counter>;
   readonly outcomes: Family<Counter>;
@@ -96,6 +98,12 @@ export function createFamilies({ removed, addedLabels }: FamiliesSetting): Famil
       'Time to generate the first token for a given request.',
       perModel,
       firstTokenSeconds,
+    ),
+    predictionError: histogram(
+      'corral_ttft_prediction_error_seconds',
+      'By how much the first token of a stream came earlier or later than was predicted when its box was chosen (seconds).',
+      ['side', 'backend'],
+      predictionErrors,
     ),
     guardChecks: counter(`${ag}guardrail_checks_total`, 'Checks that guards have made.', ['phase', 'action']),
     estimatedTokens: counter(

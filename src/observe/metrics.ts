@@ -2,7 +2,7 @@
 import type { CelExpression } from '../cel/expression.ts';
 import type { Exchange, Telemetry, UpstreamCallKind } from '../exchange.ts';
 import type { Observer } from './access-log.ts';
-import { answerSeenOf, secondsPerTokenOf } from './facts.ts';
+import { answerSeenOf, predictionErrorOf, secondsPerTokenOf } from './facts.ts';
 import { createFamilies, type Families } from './metric-families.ts';
 import {
   backendOf,
@@ -108,6 +108,9 @@ export function createMetrics({ removed, added }: MetricsSetting): Metrics {
       }
       const calls = protocol === undefined ? primary.http : primary.llm;
       for (const { startedMs: sentMs, answeredMs = endedMs } of attempts) calls.observe((answeredMs - sentMs) / 1_000);
+      const error = predictionErrorOf(exchange);
+      if (error !== undefined)
+        families.predictionError.with(error > 0 ? 'late' : 'early', backendOf(exchange)).observe(Math.abs(error) / 1_000);
       if (bundle.model !== undefined) observeModel(families, bundle.model, exchange, seconds, endedMs);
     },
     guardCheck(phase, action) {

@@ -55,6 +55,7 @@ function opened(more: Partial<Opened> = {}): Opened {
       catchUp: () => undefined,
       describe: () => [],
       isBox: () => true,
+      explain: () => [],
       isAlive: () => true,
       hasModel: () => true,
     },
