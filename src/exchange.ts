@@ -28,7 +28,7 @@ export type {
   StreamWhole,
   TextScope,
 } from './exchange/texts.ts';
-export type { BoxOptions, Fleet, KnownModel, Upstream } from './exchange/upstream.ts';
+export type { BoxOptions, Fleet, KnownModel, ModelFacts, Upstream } from './exchange/upstream.ts';
 export type { Ask, Lease, LeaseSeen, Placing, Prediction, Wait, Waiter, Work } from './exchange/work.ts';
 export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 

@@ -28,12 +28,14 @@ const maxMessage = 1_000;
 
 export function configDump({ version, written, secrets, plan, warnings, boxes, nowMs, inFlight, sync }: DumpParts): string {
   const masking = createMasking(written, secrets);
+  // `fleet` stands in `config`, without the secrets of its boxes.
+  const { fleet: _masked, ...settings } = plan.settings;
   const dump = {
     version,
     inFlight,
     sync,
     config: masking.config,
-    settings: plan.settings,
+    settings,
     binds: plan.binds.map(({ port, listeners, tls }) => ({
       port,
       ...(tls === undefined ? {} : { tls: true }),

@@ -1,9 +1,9 @@
 /** The admin address: one Hono app, mounted by each entry at a port of its own, on Workers under `/_corral`. */
 import { Hono } from 'hono';
+import type { Keeper } from '../fleet/keeper.ts';
 import { type AdminAccess, type AdminEnv, guardAdmin } from './access.ts';
-import type { Readiness } from './readiness.ts';
 import { serveFleet } from './fleet.ts';
-import { type ExplainPlacement, servePlacement } from './placement.ts';
+import type { Readiness } from './readiness.ts';
 
 export interface AdminSetting extends AdminAccess {
   readonly readiness: () => Readiness;
@@ -11,11 +11,9 @@ export interface AdminSetting extends AdminAccess {
   readonly metricsText: () => string;
   /** The configuration in force and what became of it, as JSON, without secrets. */
   readonly configDump: () => string;
-  /** In front of every path; empty by default. */
   /** Those who look after the herd, as the plan in force has it. */
   readonly keeper: () => Keeper;
-  /** What calls would meet at the boxes. Left out: nobody can tell. */
-  readonly placement?: ExplainPlacement;
+  /** In front of every path; empty by default. */
   readonly basePath?: string;
 }
 
@@ -29,7 +27,6 @@ export function createAdmin(setting: AdminSetting): Hono<AdminEnv> {
   serveMetrics(app, setting.metricsText);
   app.get('/config_dump', (c) => c.body(setting.configDump(), 200, { 'content-type': 'application/json' }));
   serveFleet(app, setting.keeper);
-  if (setting.placement !== undefined) servePlacement(app, setting.placement);
   app.notFound((c) =>
     c.text(
       'not found; here are GET /healthz/ready, /metrics, /config_dump, /placement?model=… and /fleet, POST /refresh and /fleet/…\n',

@@ -15,6 +15,7 @@ import {
   type Translation,
   type Upstream,
 } from '../exchange.ts';
+import { cordonedError, isWork } from '../exchange/cordoned.ts';
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
@@ -214,6 +215,8 @@ function admit(
   tools: AttemptTools,
 ): Lease | Promise<Lease> | undefined {
   const { work } = exchange;
+  // With work the box itself says so, in its turn.
+  if (work === undefined && isWork(exchange.protocol) && tools.fleet.isCordoned(upstream)) throw cordonedError(upstream.name);
   if (work === undefined || model === undefined) return undefined;
   const startedMs = exchange.clock.now();
   const waiter = waiterOf(exchange);

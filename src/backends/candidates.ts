@@ -10,7 +10,7 @@ interface Ranked extends Placeable {
   readonly position: number;
   /** 0 has the model or is configured for it, 1 unknown, 2 known not to have it. */
   readonly fitness: number;
-  /** 0 may serve, 1 is evicted for its last answers or has failed with this model, 2 is down. */
+  /** 0 may serve, 1 is evicted for its last answers or has failed with this model, 2 is down, 3 is out of service. */
   readonly trouble: number;
   readonly isResident: boolean;
   readonly inFlight: number;
@@ -83,7 +83,7 @@ function rank(target: Target, position: number, requested: string | undefined, k
     model,
     position,
     fitness: has === false ? 2 : has === true || declares ? 0 : 1,
-    trouble: isDown ? 2 : isAvoided(target, name, known) ? 1 : 0,
+    trouble: fleet.isCordoned(upstream) ? 3 : isDown ? 2 : isAvoided(target, name, known) ? 1 : 0,
     isDown,
     isBox,
     isResident: name !== undefined && fleet.isResident(upstream, name) === true,

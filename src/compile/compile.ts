@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { Backend } from '../backends/target.ts';
 import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { GatewayEnv, Upstream } from '../exchange.ts';
+import type { LegSecrets } from '../fleet/relay.ts';
 import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { type ApiKeyOptions, apiKey } from '../policies/apiKey.ts';
@@ -22,10 +23,11 @@ import { warnUnreachable } from './reachability.ts';
 import { compileRoutes, type RouteScope } from './routes.ts';
 import { serverTlsOf } from './server-tls.ts';
 import { createServers, moderationOf } from './servers.ts';
-import { settingsOf } from './settings.ts';
+import { legOf, settingsOf } from './settings.ts';
 import { compileTelemetry } from './telemetry.ts';
 import { warnOfUnusedBoxes } from './unused-boxes.ts';
 import { createUpstreams } from './upstreams.ts';
+import { compileWarm } from './warm.ts';
 
 export interface CompileScope {
   readonly platform: Pick<Platform, 'runtime' | 'refuses' | 'refusesServer' | 'clock' | 'report'>;
@@ -33,6 +35,9 @@ export interface CompileScope {
   readonly apiKey: string | undefined;
   /** CORRAL_ADMIN_TOKEN: counts as a key with the admin scope. */
   readonly adminToken: string | undefined;
+  /** The relay's role (`--relay`), and CORRAL_RELAY_SECRET. */
+  readonly isRelay?: boolean;
+  readonly relaySecret?: string | undefined;
   readonly allowAnonymous: boolean;
   readonly allowedHosts: readonly string[];
   /** OLLAMA_ORIGINS, split at its commas. */
@@ -44,6 +49,8 @@ export interface CompileScope {
 
 export interface CompiledPlan extends Plan {
   headersFor(upstream: Upstream): Readonly<Record<string, string>>;
+  /** Not among the settings: those are shown. */
+  readonly leg: LegSecrets;
 }
 
 /** Throws PlanError where the runtime cannot do what the configuration asks for. */
@@ -51,6 +58,7 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
   const config = withHerd(given);
   const warnings: string[] = [];
   const settings: PlanSettings = settingsOf(config, scope.platform.runtime);
+  const leg = legOf(config.fleet.relay, scope.relaySecret);
   const attached = createAttachedPolicies(config.policies);
   const upstreams = createUpstreams(scope.platform.refuses, scope.state, config.fleet.boxes);
   const backendScope: BackendScope = {
@@ -63,6 +71,7 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
       runtime: scope.platform.runtime,
       maxBodyBytes: settings.maxBodyBytes,
       sideCalls: scope.sideCalls,
+      isRelay: scope.isRelay === true && leg.secret !== undefined,
       moderation: moderationOf(config),
       serverOf: createServers(config, scope.platform.refuses),
       warn: (yamlPath, message) => warnings.push(`${yamlPath}: ${message}`),
@@ -98,6 +107,7 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
     binds,
     upstreams: upstreams.all,
     settings,
+    warm: compileWarm(config.fleet, upstreams.all, backendScope.surroundings.warn),
     telemetry: compileTelemetry(config, backendScope.surroundings),
     mayConnect: networkVerdictOf(config.frontendPolicies.networkAuthorization, (message) =>
       warnings.push(`frontendPolicies.networkAuthorization: ${message}`),
@@ -106,6 +116,7 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
     warnings: [...new Set(warnings)],
     everyRouteIsProtected: routes.length > 0 && routes.every((route) => route.isProtected),
     headersFor: upstreams.headersFor,
+    leg,
   };
 }
 

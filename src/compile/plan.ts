@@ -7,6 +7,7 @@ import type { Backend } from '../backends/target.ts';
 import type { FleetConfig, ListenAddress } from '../config/schema.ts';
 import type { CallAllowances, Exchange, GatewayEnv, Upstream } from '../exchange.ts';
 import type { FleetTuning } from '../fleet/tuning.ts';
+import type { WarmRule } from '../fleet/warm.ts';
 import type { ServerTls } from '../platform.ts';
 import type { RouteEntry, RouteTable } from '../routes/table.ts';
 import type { TelemetryPlan } from './telemetry.ts';
@@ -17,6 +18,8 @@ export interface Plan {
   readonly upstreams: readonly Upstream[];
   readonly settings: PlanSettings;
   readonly telemetry: TelemetryPlan;
+  /** Models that stay in memory. */
+  readonly warm: readonly WarmRule[];
   /** What works but is probably not meant: shadowed routes and the like, with their place. */
   readonly warnings: readonly string[];
   /** Decides whether a client may speak at all (`frontendPolicies.networkAuthorization`); undefined: all may. */

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { baseUrlField } from '../fields/base-url.ts';
 import { byteSizeField } from '../fields/byte-size.ts';
+import { checkTimezone, minutesOf } from '../fields/cron.ts';
 import { durationField } from '../fields/duration.ts';
 import { onlyHere } from '../fields/portable.ts';
 import { holdsSecret, secretField } from '../fields/secret.ts';
@@ -164,7 +165,7 @@ const loadsField = z
   .prefault({})
   .describe('Cold loads and other silences.');
 
-const warmField = z.strictObject({
+const warmShape = {
   model: z.string().min(1).max(256).describe('The model that stays in memory.'),
   boxes: z
     .union([z.number().int().min(1).max(64), z.array(z.string().min(1)).min(1).max(64)])
@@ -177,6 +178,19 @@ const warmField = z.strictObject({
     .default([])
     .describe('When: cron expressions whose every matching minute counts, such as `* 8-17 * * 1-5`. Left out: always.'),
   timezone: z.string().min(1).max(64).default('UTC').describe('Of `during`, such as `Europe/Berlin`.'),
+};
+
+const warmField = z.strictObject(warmShape).superRefine(({ during, timezone }, context) => {
+  const check = (path: (string | number)[], read: () => unknown) => {
+    try {
+      read();
+    } catch (thrown) {
+      if (!(thrown instanceof FieldError)) throw thrown;
+      context.addIssue({ code: 'custom', path, message: thrown.message });
+    }
+  };
+  check(['timezone'], () => checkTimezone(timezone));
+  for (const [index, expression] of during.entries()) check(['during', index], () => minutesOf(expression, 'UTC'));
 });
 
 const placementField = z

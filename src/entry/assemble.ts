@@ -13,7 +13,7 @@ import type { Upstream } from '../exchange.ts';
 import { isModelMissing } from '../fleet/advice.ts';
 import type { Boxes } from '../fleet/boxes.ts';
 import { faultOf } from '../fleet/faults.ts';
-import { createFleet, type Herd } from '../fleet/fleet.ts';
+import { createFleet, type TendedHerd } from '../fleet/fleet.ts';
 import type { HeldLoads } from '../fleet/held-loads.ts';
 import { TokenRatios } from '../fleet/token-ratio.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
@@ -39,7 +39,7 @@ export interface LastingParts {
 /** What one plan answers with. */
 export interface Assembled {
   readonly gateway: Gateway;
-  readonly herd: Herd;
+  readonly herd: TendedHerd;
   readonly observation: Observation;
 }
 
@@ -63,6 +63,7 @@ export function assembleGateway(
     probeIntervalMs,
     tuning: plan.settings.tuning,
     boxes,
+    warm: plan.warm,
   });
   // Exchanges are numbered from 0 under each plan.
   const exchangePrefix = generation === 0 ? instanceId : `${instanceId}.${generation.toString(36)}`;

@@ -10,6 +10,7 @@ import { withModules } from '../fields/on-demand.ts';
 import { createBoxes } from '../fleet/boxes.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
+import type { Keeper } from '../fleet/keeper.ts';
 import type { Gateway } from '../gateway.ts';
 import { createSideCalls } from '../http/side-calls.ts';
 import type { Platform, ServerTls } from '../platform.ts';
@@ -19,6 +20,7 @@ import { changesBetween } from './changes.ts';
 import { type CompileParts, type Draft, draftOf } from './draft.ts';
 import type { Settings } from './settings.ts';
 import { version } from './version.ts';
+import { createWarmRounds } from './warm-rounds.ts';
 
 /**
  * A gateway that is ready to answer; nothing listens yet and no box has been asked. All members speak of the plan in force:
@@ -194,13 +196,24 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       isDraining = true;
     },
   );
+  const warm = createWarmRounds(platform, () => current.herd.keeper);
   return {
     gateway,
+    get keeper() {
+      return current.herd.keeper;
+    },
     herd: {
-      start: () => current.herd.start(),
-      stop: () => current.herd.stop(),
+      start() {
+        current.herd.start();
+        warm.start();
+      },
+      stop() {
+        warm.stop();
+        current.herd.stop();
+      },
       catchUp: () => current.herd.catchUp(),
       describe: () => current.herd.describe(),
+      explain: (model, promptTokens, conversation) => current.herd.explain(model, promptTokens, conversation),
       isBox: (upstream) => current.herd.isBox(upstream),
       isAlive: (upstream) => current.herd.isAlive(upstream),
       hasModel: (upstream, model) => current.herd.hasModel(upstream, model),
@@ -213,7 +226,6 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       return current.plan.everyRouteIsProtected;
     },
     get admin() {
-      explain: (model, promptTokens, conversation) => current.herd.explain(model, promptTokens, conversation),
       return adminOf(current.plan);
     },
     get warnings() {
@@ -231,6 +243,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
         version,
         inFlight: gateway.inFlight,
         boxes: current.herd.describe(),
+        driftingModels: current.herd.keeper.driftingModels,
         reloads: { succeeded: sync.reloads, failed: sync.refusals, isSynchronized: sync.configSynchronized },
       }),
     configDump: () =>

@@ -14,6 +14,8 @@ import { createWorkersPlatform, type ExecutionContext, workersPeer } from './wor
 /** So long a changed KV entry may take to be seen, beside KV's own minute. */
 const rereadMs = 60_000;
 const adminPath = '/_corral';
+/** The gateway's own: a box by its name. */
+const boxPathPrefix = '/_corral/boxes/';
 
 const platform = createWorkersPlatform();
 
@@ -41,12 +43,21 @@ export default {
     const peer = workersPeer(bindPort, request, execution);
     const due = opened.herd.catchUp();
     const { url } = request;
-    if (url.startsWith(adminPath, url.indexOf('/', url.indexOf('//') + 2))) {
+    const pathAt = url.indexOf('/', url.indexOf('//') + 2);
+    if (url.startsWith(`${adminPath}/`, pathAt) && !url.startsWith(boxPathPrefix, pathAt)) {
       await due;
       return admin.fetch(request, { peer });
     }
     if (due !== undefined) execution.waitUntil(due);
     return opened.gateway.fetch(request, peer);
+  },
+
+  /** The cron trigger: nothing else runs between requests, so this isolate's boxes are looked at and warm models renewed now. */
+  async scheduled(_event: unknown, env: WorkersEnv, execution: ExecutionContext): Promise<void> {
+    const current = isolate ?? (await openOnce(env));
+    if (!current.isOpen) return;
+    const { keeper } = current.opened;
+    execution.waitUntil(keeper.refresh().then(() => keeper.keepWarm()));
   },
 };
 
@@ -82,6 +93,8 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
     basePath: adminPath,
     metricsText: opened.metricsText,
     configDump: opened.configDump,
+    placement: opened.herd.explain,
+    keeper: () => opened.keeper,
     adminToken: told.settings.adminToken,
     isLoopback: false,
     anyHost: true,
@@ -93,8 +106,6 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
 /** A changed entry takes effect; one that cannot be used is reported, and what runs goes on. */
 async function reread(env: WorkersEnv): Promise<void> {
   lookedMs = Date.now();
-    placement: opened.herd.explain,
-    keeper: () => opened.keeper,
   let stored: string | undefined;
   try {
     stored = await storedConfig(env);

@@ -44,6 +44,20 @@ export interface KnownModel {
   readonly remoteHost: string | undefined;
 }
 
+/** What a box tells of a model when it is asked for it (`/api/show`). */
+export interface ModelFacts {
+  /** `completion`, `embedding`, `tools`, `vision`, `thinking`, `insert`; undefined on older boxes. */
+  readonly capabilities: readonly string[] | undefined;
+  /** Tokens: the most that the model was made for, not what a runner has. */
+  readonly contextLength: number | undefined;
+}
+
+/** For whom a request goes to a box. An exchange is one. */
+export interface LegCaller {
+  readonly identity: { readonly name: string | undefined; readonly isAdmin: boolean } | undefined;
+  readonly work: Work | undefined;
+}
+
 /** What Corral knows of the boxes. Reading costs no waiting; asking is bounded and shared by all who ask at once. */
 export interface Fleet {
   /** Whether this upstream answers as Ollama: the configuration's presumption until a probe has told. */
@@ -60,8 +74,20 @@ export interface Fleet {
   isResident(upstream: Upstream, model: string): boolean | undefined;
   /** The box has failed with this model several times in a row, and is better not asked for it just now: the others come first. */
   isTripped(upstream: Upstream, model: string): boolean;
+  /** Out of service: it finishes what it has begun, and gets no new work while another box may do it. */
+  isCordoned(upstream: Upstream): boolean;
+  /** What is known of the model beside its name; undefined until the box has been asked. */
+  factsOf(upstream: Upstream, model: string): ModelFacts | undefined;
   /** Requests under way at this upstream, counted by Corral. */
   inFlight(upstream: Upstream): number;
+  /** A Corral of the box's own stands before it and grants its slots. Left out: no. */
+  isRelay?(upstream: Upstream): boolean;
+  /** What a request carries on the leg to a relay: who calls, signed, and what opens the way. Undefined, as nearly always: nothing. */
+  legHeaders?(
+    upstream: Upstream,
+    request: SignedRequest,
+    caller: LegCaller,
+  ): Promise<Readonly<Record<string, string>>> | undefined;
   /** `GET /api/version` (any answer counts for other hosts), 2 s at most, shared by all who ask at once. */
   checkAlive(upstream: Upstream): Promise<boolean>;
   /** `/api/ps` now, 2 s at most: is the model in memory? Undefined when the box does not tell. */

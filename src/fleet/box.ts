@@ -7,11 +7,14 @@ import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
 import { Breaker } from './breaker.ts';
 import { Capacity } from './capacity.ts';
+import { Duty } from './duty.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads.ts';
 import { Rates } from './rates.ts';
+import type { Shows } from './shows.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { FleetTuning } from './tuning.ts';
+import type { WarmTry } from './warm-try.ts';
 
 export interface BoxSetting {
   readonly upstream: Upstream;
@@ -24,6 +27,10 @@ export interface BoxSetting {
   /** From 0 up to 1; spreads the probes of many boxes and many gateways. */
   readonly jitter: () => number;
   readonly stop: Stop;
+  /** What models can do, for all boxes together. */
+  readonly shows?: Shows;
+  /** The box lists something else than before. */
+  readonly onChange?: () => void;
 }
 
 const versionLimitMs = 2_000;
@@ -31,6 +38,12 @@ const runningLimitMs = 2_000;
 const listLimitMs = 5_000;
 const maxVersionBytes = 4 * 1024;
 const maxListBytes = 16 * 1024 * 1024;
+const showLimitMs = 10_000;
+const maxShowBytes = 1024 * 1024;
+/** A box with many models is not asked for all of them in a row. */
+const showsAtOnce = 200;
+/** Where a request carries the look, it has few connections to give away. */
+const showsPerRequest = 2;
 const maxPostedBytes = 256 * 1024;
 /** What is older than this is not known any more. */
 const listLastsMs = 60_000;
@@ -50,6 +63,9 @@ export class Box implements LoadingPlace {
   /** How fast it is, and what goes into its memory, as far as seen. */
   readonly rates: Rates;
   readonly capacity = new Capacity();
+  readonly duty = new Duty();
+  /** Of loads that keep a model warm, by model. */
+  readonly warming = new Map<string, WarmTry>();
   /** When the next look is due, on the clock. */
   dueMs = never;
   /** Grows with every change of what the box lists. */
@@ -67,6 +83,7 @@ export class Box implements LoadingPlace {
 
   readonly #setting: BoxSetting;
   #probeIntervalMs: number;
+  #headers: Readonly<Record<string, string>>;
   readonly #liveness = new Liveness();
   #isOllama: boolean | undefined;
   #isSelf = false;
@@ -80,6 +97,7 @@ export class Box implements LoadingPlace {
   constructor(setting: BoxSetting) {
     const { platform, jitter } = setting;
     this.#setting = setting;
+    this.#headers = setting.headers;
     this.breaker = new Breaker(jitter, {
       opened: (model, forMs, failures, why) =>
         platform.report(
@@ -112,8 +130,14 @@ export class Box implements LoadingPlace {
   }
 
   /** A later plan has the same box, perhaps by another name. */
-  adopt({ upstream, probeIntervalMs, tuning }: Pick<BoxSetting, 'upstream' | 'probeIntervalMs' | 'tuning'>): void {
+  adopt({
+    upstream,
+    headers,
+    probeIntervalMs,
+    tuning,
+  }: Pick<BoxSetting, 'upstream' | 'headers' | 'probeIntervalMs' | 'tuning'>): void {
     this.upstream = upstream;
+    this.#headers = headers;
     this.#probeIntervalMs = probeIntervalMs;
     this.tuning = tuning;
   }
@@ -195,8 +219,35 @@ export class Box implements LoadingPlace {
 
   /** One request of Corral's own. Never rejects; what is there when `limitMs` is over is upstream_silent. */
   post(path: string, json: string, limitMs: number, stop: Stop): Promise<Answer | GatewayError> {
-    const { platform, headers } = this.#setting;
-    return ask(platform, { upstream: this.upstream, path, json, headers, limitMs, maxBytes: maxPostedBytes, stop });
+    const { platform } = this.#setting;
+    return ask(platform, {
+      upstream: this.upstream,
+      path,
+      json,
+      headers: this.#headers,
+      limitMs,
+      maxBytes: maxPostedBytes,
+      stop,
+    });
+  }
+
+  /** What the box tells of one model. Never rejects. */
+  show(model: string): Promise<Answer | GatewayError> {
+    const { platform, stop } = this.#setting;
+    const json = JSON.stringify({ model });
+    const limits = { limitMs: showLimitMs, maxBytes: maxShowBytes };
+    return ask(platform, { upstream: this.upstream, path: '/api/show', json, headers: this.#headers, ...limits, stop });
+  }
+
+  /** Asks everything anew: a look that began before now may have seen what was there before. */
+  async lookAgain(): Promise<void> {
+    if (this.#lookStartedMs > this.#lookedMs) await this.look();
+    await this.look();
+  }
+
+  /** How long ago it was looked at last; undefined: never. */
+  get lookedAgoMs(): number | undefined {
+    return this.#lookedMs === never ? undefined : this.#nowMs - this.#lookedMs;
   }
 
   /** Whether what is known is older than `maxAgeMs`. */
@@ -251,6 +302,12 @@ export class Box implements LoadingPlace {
       if (this.isAlive === true && this.#isOllama === true) await Promise.all([this.#askList(), this.#askRunning()]);
     }
     this.#lookedMs = this.#nowMs;
+    const { shows, platform } = this.#setting;
+    if (this.isProven && !this.isDown) {
+      // Behind the look, which others wait for.
+      if (platform.hasBackground) void shows?.learn(this, showsAtOnce);
+      else await shows?.learn(this, showsPerRequest);
+    }
     this.dueMs = this.#nowMs + this.#liveness.pauseMs(this.#probeIntervalMs) * (0.9 + 0.2 * jitter());
   }
 
@@ -296,9 +353,11 @@ export class Box implements LoadingPlace {
   }
 
   #learnList(catalogue: ReadonlyMap<string, KnownModel> | undefined): void {
-    this.catalogue = catalogue;
     this.#catalogueMs = this.#nowMs;
+    if (isSameList(this.catalogue, catalogue)) return;
+    this.catalogue = catalogue;
     this.revision++;
+    this.#setting.onChange?.();
   }
 
   async #readRunning(): Promise<boolean> {
@@ -313,7 +372,18 @@ export class Box implements LoadingPlace {
   }
 
   #ask(path: string, limitMs: number, maxBytes: number): Promise<Answer | GatewayError> {
-    const { platform, headers, stop } = this.#setting;
-    return ask(platform, { upstream: this.upstream, path, headers, limitMs, maxBytes, stop });
+    const { platform, stop } = this.#setting;
+    return ask(platform, { upstream: this.upstream, path, headers: this.#headers, limitMs, maxBytes, stop });
   }
+}
+
+/** Probes come every few seconds and nearly always tell what is known already. */
+function isSameList(
+  known: ReadonlyMap<string, KnownModel> | undefined,
+  told: ReadonlyMap<string, KnownModel> | undefined,
+): boolean {
+  if (known === undefined || told === undefined) return known === told;
+  if (known.size !== told.size) return false;
+  for (const [key, { tag }] of told) if (known.get(key)?.tag !== tag) return false;
+  return true;
 }

@@ -7,7 +7,9 @@ import type { Upstream } from '../exchange.ts';
 import type { Platform } from '../platform.ts';
 import { createStop } from './ask.ts';
 import { Box } from './box.ts';
+import { createDriftWatch, driftOf } from './drift.ts';
 import { createRounds } from './rounds.ts';
+import { createShows, type Shows } from './shows.ts';
 import type { FleetTuning } from './tuning.ts';
 
 export interface BoxWanted {
@@ -33,6 +35,8 @@ export interface Boxes {
   stop(): void;
   /** The box is due at another time than planned. */
   replan(box: Box): void;
+  /** What models can do, by digest. */
+  readonly shows: Shows;
   readonly isStopped: boolean;
   /** How many there are: a leak shows here. */
   readonly size: number;
@@ -59,11 +63,16 @@ export function createBoxes({ platform, instanceId, jitter = Math.random }: Boxe
   // Old plans' upstreams find their boxes as long as anybody holds them.
   const byUpstream = new WeakMap<Upstream, Box>();
   const rounds = createRounds(platform);
+  const shows = createShows(platform.clock);
+  const tellDrift = createDriftWatch((level, message) => platform.report(level, message));
+  const lookForDrift = (): void => {
+    if (entries.size > 1) tellDrift(driftOf([...byBox.keys()].map(({ upstream: { name }, catalogue }) => ({ name, catalogue }))));
+  };
   let isStopped = false;
 
   const open = (place: string, wanted: BoxWanted): Entry => {
     const stop = createStop();
-    const box = new Box({ ...wanted, platform, instanceId, jitter, stop });
+    const box = new Box({ ...wanted, platform, instanceId, jitter, stop, shows, onChange: lookForDrift });
     const entry: Entry = { place, box, stop: stop.stop, takers: 0 };
     entries.set(place, entry);
     byBox.set(box, entry);
@@ -101,6 +110,7 @@ export function createBoxes({ platform, instanceId, jitter = Math.random }: Boxe
       for (const { stop } of entries.values()) stop();
     },
     replan: rounds.replan,
+    shows,
     get isStopped() {
       return isStopped;
     },
@@ -110,7 +120,10 @@ export function createBoxes({ platform, instanceId, jitter = Math.random }: Boxe
   };
 }
 
-/** Upstreams that reach the same place in the same way are one box. */
+/**
+ * Upstreams that reach the same place in the same way are one box. Of the headers only Host tells places apart: another
+ * credential is no other box.
+ */
 export function placeOf({ upstream, headers }: Pick<BoxWanted, 'upstream' | 'headers'>): string {
-  return JSON.stringify([upstream.kind, upstream.baseUrl, upstream.tls ?? null, headers]);
+  return JSON.stringify([upstream.kind, upstream.baseUrl, upstream.tls ?? null, headers.host ?? null]);
 }

@@ -3,6 +3,7 @@
  * in the background where the runtime has one, with requests where it has not (`catchUp`).
  */
 import { GatewayError } from '../errors.ts';
+import { cordonedError } from '../exchange/cordoned.ts';
 import type { Ask, Fleet, KnownModel, LeaseSeen, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
@@ -13,11 +14,14 @@ import { within } from './ask.ts';
 import type { Box } from './box.ts';
 import { type Boxes, createBoxes, placeOf } from './boxes.ts';
 import type { TrippedModel } from './breaker.ts';
+import { createKeeper, type Keeper } from './keeper.ts';
 import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './place.ts';
 import type { Run } from './rates.ts';
+import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
 import { isInMemory } from './views.ts';
+import type { WarmRule } from './warm.ts';
 
 export interface FleetSetting {
   readonly upstreams: readonly Upstream[];
@@ -33,6 +37,8 @@ export interface FleetSetting {
   readonly jitter?: () => number;
   /** The boxes of all plans; left out, this herd has its own. */
   readonly boxes?: Boxes;
+  /** Models that stay in memory. */
+  readonly warm?: readonly WarmRule[];
 }
 
 /** One box for people: the banner, readiness. */
@@ -54,6 +60,8 @@ export interface BoxReport {
   readonly mend: string | undefined;
   /** Models that it is asked for last, because it has failed with them several times in a row. */
   readonly tripped?: readonly TrippedModel[];
+  /** It is out of service; left out when it serves. */
+  readonly isCordoned?: true;
 }
 
 /** The whole herd: the fleet as requests see it, and what lists, banner and readiness ask. */
@@ -95,7 +103,12 @@ const laterWaitMs = 40;
 /** Workers allow six connections at once per request, and the request itself needs some. */
 const maxCaughtUpAtOnce = 2;
 
-export function createFleet(setting: FleetSetting): Herd {
+/** The herd with those who look after it. */
+export interface TendedHerd extends Herd {
+  readonly keeper: Keeper;
+}
+
+export function createFleet(setting: FleetSetting): TendedHerd {
   const { platform } = setting;
   const { clock } = platform;
   const boxes = setting.boxes ?? createBoxes(setting);
@@ -106,6 +119,7 @@ export function createFleet(setting: FleetSetting): Herd {
   let listed: { key: string; models: readonly ListedModel[] } = { key: '', models: [] };
 
   return {
+    keeper: createKeeper({ boxes: asked, all: boxes, rules: setting.warm ?? [], platform }),
     start: boxes.start,
     stop: boxes.stop,
     release() {
@@ -158,6 +172,11 @@ export function createFleet(setting: FleetSetting): Herd {
     isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonical(model))?.remoteHost !== undefined,
     isResident: (upstream, model) => boxOf(upstream)?.isResident(canonical(model)),
     isTripped: (upstream, model) => boxOf(upstream)?.breaker.isTripped(canonical(model), clock.now()) ?? false,
+    isCordoned: (upstream) => boxOf(upstream)?.duty.isCordoned ?? false,
+    factsOf(upstream, model) {
+      const digest = boxOf(upstream)?.catalogue?.get(canonical(model))?.digest;
+      return digest === undefined ? undefined : boxes.shows.of(digest);
+    },
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
     checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
@@ -185,6 +204,7 @@ export function createFleet(setting: FleetSetting): Herd {
     admit(upstream, ask, waiter) {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
+      if (box.duty.isCordoned) throw cordonedError(box.upstream.name);
       const model = canonical(ask.model);
       box.breaker.began(model, clock.now());
       const refused = (thrown: unknown): never => {
@@ -243,12 +263,9 @@ function reportOf(box: Box, nowMs: number): BoxReport {
     models: box.catalogue === undefined ? undefined : [...box.catalogue.values()].map((model) => model.name),
     why: advice?.why,
     mend: advice?.mend,
+    ...(box.duty.isCordoned && { isCordoned: true as const }),
     ...(box.breaker.openCount > 0 && { tripped: box.breaker.tripped(nowMs) }),
   };
-}
-
-function urlWithoutCredentials(baseUrl: string): string {
-  return baseUrl.replace(/\/\/[^/@]*@/, '//');
 }
 
 let lastName = '';

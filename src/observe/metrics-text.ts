@@ -13,7 +13,11 @@ export interface LiveFacts {
     readonly waiting?: number | undefined;
     /** Models that it is asked for last; left out when there are none. */
     readonly tripped?: readonly unknown[];
+    /** It is out of service. */
+    readonly isCordoned?: true;
   }[];
+  /** Models that are not the same on all boxes; undefined: nobody has looked. */
+  readonly driftingModels?: number;
   readonly reloads: ReloadFacts;
 }
 
@@ -24,7 +28,7 @@ export interface ReloadFacts {
   readonly isSynchronized: boolean;
 }
 
-export function textOf(families: Families, { version, inFlight, boxes, reloads }: LiveFacts): string {
+export function textOf(families: Families, { version, inFlight, boxes, driftingModels, reloads }: LiveFacts): string {
   const counted = Object.values(families) as readonly Families[keyof Families][];
   const overflows = counted.filter((family) => family.overflows > 0);
   return [
@@ -55,6 +59,18 @@ export function textOf(families: Families, { version, inFlight, boxes, reloads }
       'corral_queue_waiting',
       'Calls that wait for a slot of a box.',
       boxes.flatMap(({ name, waiting }) => (waiting === undefined ? [] : [{ labels: { box: name }, value: waiting }])),
+    ),
+    gaugeText(
+      'corral_box_cordoned',
+      'Whether a box is out of service: it finishes what it has begun and gets no new work.',
+      boxes.flatMap(({ name, isAlive, isCordoned }) =>
+        isAlive === undefined && isCordoned === undefined ? [] : [{ labels: { box: name }, value: isCordoned === true ? 1 : 0 }],
+      ),
+    ),
+    gaugeText(
+      'corral_model_digest_drift',
+      'Models that are not the same on all boxes.',
+      driftingModels === undefined ? [] : [{ value: driftingModels }],
     ),
     ...counted.map((family) => family.write()),
     counterText(

@@ -7,11 +7,12 @@ import { expect } from 'vitest';
 const others = /test\/unit\/(?:backends|fleet|http|json|protocols|scripts|state|streams|support)\//;
 
 if (!others.test(expect.getState().testPath ?? '')) {
-  const [{ cel }, { re2 }, { phone }, { jwtCheck }] = await Promise.all([
+  const [{ cel }, { re2 }, { phone }, { jwtCheck }, { croner }] = await Promise.all([
     import('../../src/cel/cel-field.ts'),
     import('../../src/fields/rust-regex.ts'),
     import('../../src/policies/guards/builtins.ts'),
     import('../../src/policies/jwtAuth.ts'),
+    import('../../src/fields/cron.ts'),
   ]);
-  await Promise.all([cel.load(), re2.load(), phone.load(), jwtCheck.load()]);
+  await Promise.all([cel.load(), re2.load(), phone.load(), jwtCheck.load(), croner.load()]);
 }

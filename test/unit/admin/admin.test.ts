@@ -3,6 +3,7 @@ import { createAdmin, createReadinessPort } from '../../../src/admin/index.ts';
 import { readinessOf } from '../../../src/admin/readiness.ts';
 import type { BoxReport } from '../../../src/fleet/fleet.ts';
 import type { Peer } from '../../../src/platform.ts';
+import { noKeeper } from '../fleet/no-keeper.ts';
 
 function peerAt(address: string | undefined): Peer {
   return { port: undefined, address: () => address, onGone: () => undefined, waitUntil: () => undefined };
@@ -29,6 +30,7 @@ async function ask({
     readiness: () => ({ isReady, detail: 'no box answers' }),
     metricsText: () => 'corral_in_flight 0\n',
     configDump: () => '{"version":"0"}\n',
+    keeper: () => noKeeper,
     adminToken: token,
     isLoopback,
   });

@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../../src/errors.ts';
-import type { KnownModel, Lease, LeaseSeen, Placing, Upstream } from '../../../src/exchange.ts';
+import type { KnownModel, Lease, LeaseSeen, ModelFacts, Placing, Upstream } from '../../../src/exchange.ts';
 import { canonicalModel } from '../../../src/fields/model-name.ts';
 import type { RunningModel } from '../../../src/fleet/answers.ts';
 import type { Herd } from '../../../src/fleet/fleet.ts';
@@ -16,6 +16,9 @@ export interface Facts {
   remote?: readonly string[];
   running?: readonly RunningModel[];
   inFlight?: number;
+  isCordoned?: boolean;
+  /** Of every model. */
+  model?: ModelFacts;
   /** What it answers instead of a lease. */
   turnsAway?: GatewayError;
   /** What a lease says that its load took; 0 unless said. */
@@ -56,6 +59,8 @@ export class FakeHerd implements Herd {
   isRemote = (upstream: Upstream, model: string) => this.#of(upstream).remote?.some((name) => isSame(name, model)) ?? false;
   isResident = (upstream: Upstream, model: string) => this.#of(upstream).running?.some(({ name }) => isSame(name, model));
   isTripped = () => false;
+  isCordoned = (upstream: Upstream) => this.#of(upstream).isCordoned ?? false;
+  factsOf = (upstream: Upstream) => this.#of(upstream).model;
   inFlight = (upstream: Upstream) => this.#of(upstream).inFlight ?? 0;
   checkAlive = async (upstream: Upstream) => {
     this.probed.push(upstream.name);

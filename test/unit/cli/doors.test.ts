@@ -5,6 +5,7 @@ import type { Door, DoorOptions, OpenDoor } from '../../../src/entry/door.ts';
 import type { Opened } from '../../../src/entry/open.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, ServerTls } from '../../../src/platform.ts';
+import { noKeeper } from '../fleet/no-keeper.ts';
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`listen ${code}`), { code });
@@ -54,8 +55,8 @@ function opened(more: Partial<Opened> = {}): Opened {
       stop: () => undefined,
       catchUp: () => undefined,
       describe: () => [],
-      isBox: () => true,
       explain: () => [],
+      isBox: () => true,
       isAlive: () => true,
       hasModel: () => true,
     },
@@ -65,6 +66,7 @@ function opened(more: Partial<Opened> = {}): Opened {
     admin: { admin: { host: 'localhost', port: 15_000 }, readiness: undefined, stats: undefined },
     warnings: [],
     hasDemo: true,
+    keeper: noKeeper,
     metricsText: () => '',
     configDump: () => '',
     warningAt: (_path, message) => message,

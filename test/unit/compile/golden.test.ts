@@ -22,6 +22,7 @@ const env = { KEY: 'sk-from-the-environment', HOST: 'box.lan:11434' };
 /** The files that cases name. */
 const files: Readonly<Record<string, string>> = {
   'key.txt': 'sk-from-a-file\n',
+  'relay.txt': 'sixteen letters or more\n',
   'users.htpasswd': 'bob:$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/\n',
   'keys.json': JSON.stringify({
     keys: [

@@ -311,7 +311,7 @@ describe('probing', () => {
     const world = createWorld();
     const herd = herdOf(world, [attic], [{ ...healthyBox(['a:1b']), delayMs: 20 }]);
     await timed(world, Promise.all([herd.learn(), herd.learn(), herd.checkAlive(attic), herd.checkAlive(attic)]));
-    expect(world.take(attic.baseUrl).sort()).toEqual(['/api/ps', '/api/tags', '/api/version']);
+    expect(world.take(attic.baseUrl).sort()).toEqual(['/api/ps', '/api/show', '/api/tags', '/api/version']);
   });
 
   it('does not ask again what is younger than a second', async () => {

@@ -1,0 +1,2 @@
+/** Loaded only where a configuration has times (cron.ts). */
+export { Cron } from 'croner';
