@@ -37,6 +37,7 @@ export class EarlyBody {
   /** Of a body that does not end the exchange itself. */
   #hasEnded = false;
   #lastByte = lineFeed;
+  #controller: Controller | undefined;
 
   constructor(options: EarlyBodyOptions) {
     this.#options = options;
@@ -52,15 +53,17 @@ export class EarlyBody {
   }
 
   #beginBeats(controller: Controller): void {
-    const { watch, beatEveryMs, beat } = this.#options;
+    this.#controller = controller;
     // At once: some runtimes send headers with the first bytes only.
-    controller.enqueue(beat());
-    watch.beat(beatEveryMs, () => {
-      // Less than nothing is wanted: the client has not even taken the last one.
-      if ((controller.desiredSize ?? 0) < 0) return false;
-      controller.enqueue(beat());
-      return true;
-    });
+    this.#beat();
+    this.#options.watch.beat(this.#options.beatEveryMs, () => this.#beat());
+  }
+
+  #beat(): boolean {
+    // Less than nothing is wanted: the client has not even taken the last one.
+    if (this.#isOver || (this.#controller?.desiredSize ?? -1) < 0) return false;
+    this.#controller?.enqueue(this.#options.beat());
+    return true;
   }
 
   #open(following: Following): Following {
@@ -68,6 +71,8 @@ export class EarlyBody {
     this.#following = following;
     if (this.#isOver) this.#letGo(following);
     else if ('error' in following) this.#end(following.error);
+    // Whatever follows counts its own silence, from now on.
+    else this.#beat();
     return following;
   }
 

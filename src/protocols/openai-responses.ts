@@ -53,7 +53,8 @@ const responsesStream: StreamShape = {
 
 /**
  * `response.failed`. The SDKs refuse it when its id is not the stream's own, and order events by `sequence_number`, which
- * counts from 0 and up by one: the next is the number of events so far.
+ * counts from 0 and up by one: the next is the number of events so far. Where there were none, `response.created` comes first:
+ * the helpers of openai-node take nothing else for a beginning, and would hide the error.
  */
 function errorInStream(error: GatewayError, exchangeId: string, seen: StreamSeen = {}): string {
   const response = {
@@ -74,8 +75,13 @@ function errorInStream(error: GatewayError, exchangeId: string, seen: StreamSeen
     top_p: null,
     usage: null,
   };
-  const event = { type: 'response.failed', sequence_number: seen.events ?? 0, response };
-  return `event: response.failed\ndata: ${JSON.stringify(event)}\n\n`;
+  const begun = { ...response, status: 'in_progress', error: null };
+  const beginning = seen.events === 0 ? responseEvent('response.created', 0, begun) : '';
+  return beginning + responseEvent('response.failed', beginning === '' ? (seen.events ?? 0) : 1, response);
+}
+
+function responseEvent(type: string, sequenceNumber: number, response: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequenceNumber, response })}\n\n`;
 }
 
 function readCall(body: ObjectText, allowed?: CallAllowances): CallReading {

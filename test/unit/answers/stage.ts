@@ -30,8 +30,12 @@ import { FakeHerd } from './fake-herd.ts';
 export interface Answer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Silence before its headers. */
+  readonly afterMs?: number;
   /** Several: one chunk each. */
   readonly body?: string | readonly string[];
+  /** Silence before each chunk of a body that comes in several. */
+  readonly pausesMs?: readonly number[];
   /** Instead of `body`, where it is no text. */
   readonly bytes?: Uint8Array;
   /** clean: the connection closes in order. broken: it breaks off. silent: nothing more comes. Default: clean. */
@@ -279,6 +283,7 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
         const answer = world.script(sent);
         if (answer instanceof GatewayError) throw answer;
         if (answer === 'never') return await abortOf(request.signal);
+        if (answer.afterMs !== undefined) await silence(clock, answer.afterMs, request.signal);
         const body = {
           async read(maxBytes: number) {
             if (answer.ends === 'silent') return await abortOf(request.signal);
@@ -286,7 +291,7 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
             if (bytes.length > maxBytes || answer.ends === 'broken') throw new GatewayError('upstream_closed', 'too long');
             return bytes;
           },
-          stream: () => streamOf(answer, sent),
+          stream: () => streamOf(answer, sent, clock),
           cancel() {
             sent.isCancelled = true;
           },
@@ -298,7 +303,7 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
         if (world.respondFault !== undefined) throw world.respondFault;
         const found = bodies.get(relay.body);
         if (found === undefined) throw new Error('a body from nowhere');
-        const response = responseOf(relay, found.answer, found.sent);
+        const response = responseOf(relay, found.answer, found.sent, clock);
         world.relayed.push(response);
         return response;
       },
@@ -317,6 +322,10 @@ function abortOf(signal: AbortSignal): Promise<never> {
   });
 }
 
+function silence(clock: FakeClock, ms: number, signal: AbortSignal): Promise<unknown> {
+  return Promise.race([abortOf(signal), new Promise<void>((resolve) => clock.after(ms, resolve))]);
+}
+
 async function textOf(body: UpstreamRequest['body']): Promise<string | undefined> {
   if (body === undefined) return undefined;
   return await new Response(body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>).text();
@@ -327,12 +336,15 @@ function chunksOf({ body = '' }: Answer): readonly string[] {
 }
 
 /** The body itself, for whoever reads it as a stream. */
-function streamOf(answer: Answer, sent: Sent): ReadableStream<Uint8Array> {
+function streamOf(answer: Answer, sent: Sent, clock: FakeClock): ReadableStream<Uint8Array> {
+  const pauses = [...(answer.pausesMs ?? [])];
   const chunks = answer.bytes === undefined ? chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk)) : [answer.bytes];
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const chunk = chunks.shift();
+        const pauseMs = pauses.shift();
+        if (pauseMs !== undefined) await silence(clock, pauseMs, sent.request.signal);
         if (chunk !== undefined) {
           sent.chunksTaken++;
           controller.enqueue(chunk);
@@ -349,13 +361,14 @@ function streamOf(answer: Answer, sent: Sent): ReadableStream<Uint8Array> {
 }
 
 /** As the runtimes with web streams do it. */
-function responseOf({ status, headers, tap, headersOnly, body, onOpen }: Relay, answer: Answer, sent: Sent): Response {
+function responseOf({ status, headers, tap, headersOnly, body, onOpen }: Relay, answer: Answer, sent: Sent, clock: FakeClock): Response {
   if (headersOnly) {
     body.cancel();
     tap.end();
     return new Response(null, { status, headers });
   }
   const chunks = chunksOf(answer).map((chunk) => new TextEncoder().encode(chunk));
+  const pauses = [...(answer.pausesMs ?? [])];
   let isOver = false;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
@@ -368,6 +381,9 @@ function responseOf({ status, headers, tap, headersOnly, body, onOpen }: Relay, 
       },
       async pull(controller) {
         for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
+          const pauseMs = pauses.shift();
+          if (pauseMs !== undefined) await silence(clock, pauseMs, sent.request.signal);
+          if (isOver) return;
           const bytes = tap.push(chunk);
           if (bytes.length === 0) continue;
           controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
