@@ -43,7 +43,7 @@ const keyField = z
     metadata: keyMetadataField
       .nullish()
       .describe(
-        'Anything known of the key. `name` or `user` is shown in logs; `scopes: [admin]` opens management paths; `userHeaders: true` believes the client that has this key what it says of its users (`X-OpenWebUI-User-Id`, `-Email`, `-Name`, `-Role`; or the headers by name: `{id, email, name, role}`); `networks: ["192.168.1.0/24"]` counts clients from there that send no key as this one, asked for under a local name or one of `hosts`.',
+        'Anything known of the key. `name` or `user` is shown in logs; `scopes: [admin]` opens management paths; `userHeaders: true` believes the client that has this key what it says of its users (`X-OpenWebUI-User-Id`, `-Email`, `-Name`, `-Role`; or the headers by name: `{id, email, name, role}`); `networks: ["192.168.1.0/24"]` counts clients from there that send no key as this one, asked for under a local name or one of `hosts`; `weight` (0.01 to 100) and `class` (`interactive`, `bulk`) are its share of the slots of a box.',
       ),
     allowedModels: z
       .array(allowedModelField)

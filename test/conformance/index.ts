@@ -11,6 +11,7 @@ import { http } from './http.ts';
 import { lists } from './lists.ts';
 import { log } from './log.ts';
 import { protocols } from './protocols.ts';
+import { queue } from './queue.ts';
 import { resilience } from './resilience.ts';
 import { safety } from './safety.ts';
 import { sdks } from './sdks.ts';
@@ -28,6 +29,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   streams,
   failover,
   resilience,
+  queue,
   safety,
   auth,
   expressions,

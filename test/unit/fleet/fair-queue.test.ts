@@ -56,6 +56,14 @@ describe('T11: turns', () => {
     expect(serveAll(queue, 6)).toEqual(['b0', 'a20', 'b1', 'a21', 'b2', 'a22']);
   });
 
+  it('give nobody who has been served before a claim for its pause', () => {
+    const queue = queueOf(jobs('a', 50), jobs('b', 1));
+    serveAll(queue, 20);
+    for (const job of jobs('b', 5)) queue.push(job);
+    const order = serveAll(queue, 6);
+    expect(order.filter((id) => id.startsWith('b'))).toHaveLength(3);
+  });
+
   it('are not made faster by leaving and coming again', () => {
     const queue = queueOf(jobs('a', 20), jobs('b', 20));
     serveAll(queue, 2);
