@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import type { Keeper } from '../fleet/keeper.ts';
 import { type AdminAccess, type AdminEnv, guardAdmin } from './access.ts';
 import { serveFleet } from './fleet.ts';
+import { type ExplainPlacement, servePlacement } from './placement.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface AdminSetting extends AdminAccess {
@@ -13,6 +14,8 @@ export interface AdminSetting extends AdminAccess {
   readonly configDump: () => string;
   /** Those who look after the herd, as the plan in force has it. */
   readonly keeper: () => Keeper;
+  /** What calls would meet at the boxes. Left out: nobody can tell. */
+  readonly placement?: ExplainPlacement;
   /** In front of every path; empty by default. */
   readonly basePath?: string;
 }
@@ -27,6 +30,7 @@ export function createAdmin(setting: AdminSetting): Hono<AdminEnv> {
   serveMetrics(app, setting.metricsText);
   app.get('/config_dump', (c) => c.body(setting.configDump(), 200, { 'content-type': 'application/json' }));
   serveFleet(app, setting.keeper);
+  if (setting.placement !== undefined) servePlacement(app, setting.placement);
   app.notFound((c) =>
     c.text(
       'not found; here are GET /healthz/ready, /metrics, /config_dump, /placement?model=… and /fleet, POST /refresh and /fleet/…\n',
