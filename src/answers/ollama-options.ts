@@ -105,12 +105,20 @@ function contextFor(
   const runner = fleet.isResident(upstream, model) === true ? fleet.runnerOn(upstream, model)?.contextLength : undefined;
   // What was asked for a moment ago is not seen in the box's lists yet.
   const present = Math.max(runner ?? 0, contexts.recent(upstream.baseUrl, name, exchange.clock.now()) ?? 0);
-  if (asked === undefined) return present === 0 ? undefined : present;
+  if (asked === undefined) return fits(exchange, present) ? present : undefined;
   if (present >= asked) return present;
   const most = mostContextOf(fleet, { upstream }, name);
   if (most === undefined || asked <= most) return asked;
   addWarning(exchange, `num_ctx ${asked} is more than ${model.slice(0, 100)} was made for: ${most} it is`);
   return Math.max(most, present);
+}
+
+/**
+ * Whoever asks for nothing expects the box's own context, which may be larger than the runner's that others have asked for. It
+ * gets the runner as it is where the prompt takes half of it at most, at three bytes a token; else the load is worth it.
+ */
+function fits({ call }: Attempt['exchange'], context: number): boolean {
+  return (call?.bytes.length ?? 0) / 3 <= context / 2;
 }
 
 function mostContextOf(fleet: ContextKnowledge, { upstream }: Pick<Attempt, 'upstream'>, name: string): number | undefined {

@@ -104,6 +104,19 @@ const groups: readonly Group[] = [
     ],
   },
   {
+    reason: 'A call that only unloads a model takes the admin scope: others may be using it',
+    status: 403,
+    says: /scopes: \[admin\]/,
+    recordings: ['chat-unload', 'generate-unload', 'v1-chat-cold'],
+  },
+  {
+    reason:
+      'num_ctx and other options reach the box from /v1, too, by way of /api/chat (where the replayed box has not got the model)',
+    status: 404,
+    says: /not found/,
+    recordings: ['v1-chat-keepalive-ignored'],
+  },
+  {
     reason: 'Token numbers are refused with the client setting that sends text instead',
     status: 400,
     says: /check_embedding_ctx_length=False/,

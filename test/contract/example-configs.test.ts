@@ -28,6 +28,7 @@ const uses = {
   'Guards, on streams too': 'guards.yaml',
   'From the house to the cloud, new models, choice by request': 'virtual-models.yaml',
   'Claude Code on a server of another protocol': 'claude-code.yaml',
+  'One context for each model': 'contexts.yaml',
   'Keys, passwords, tokens, networks': 'authentication.yaml',
   'A login server': 'tokens-of-a-login-server.yaml',
   'Ports by name': 'gateways.yaml',

@@ -44,14 +44,17 @@ const originsOf = (name: string): string | undefined =>
       ? '*'
       : undefined;
 
+/** These ask for a context; whatever comes after them to the same Corral would have to get along with it. */
+const withContext: ReadonlySet<string> = new Set(['chat-numctx-reload', 'v1-chat-keepalive-ignored']);
+
 /** On workerd no client has an address, so the suite opens routes to everybody, and forwarding headers are no matter any more. */
 const onlyWithAddress: ReadonlySet<string> = new Set(['host-ok-xfh']);
 
 describe.each(testedRuntimes())('recordings on $name', (runtime) => {
   let box: FakeOllama;
   const corrals = new Map<string | undefined, Promise<RunningCorral>>();
-  const corralFor = (origins: string | undefined): Promise<RunningCorral> => {
-    const known = corrals.get(origins);
+  const corralFor = (origins: string | undefined, key = origins): Promise<RunningCorral> => {
+    const known = corrals.get(key);
     if (known !== undefined) return known;
     const started = runtime.start({
       yaml: JSON.stringify(herdOf([{ name: 'desk', at: box.port }], { fleet: { probeInterval: '1h' } }), null, 1),
@@ -60,7 +63,7 @@ describe.each(testedRuntimes())('recordings on $name', (runtime) => {
         ...(origins === undefined ? {} : { OLLAMA_ORIGINS: origins }),
       },
     });
-    corrals.set(origins, started);
+    corrals.set(key, started);
     return started;
   };
   beforeAll(async () => {
@@ -75,7 +78,7 @@ describe.each(testedRuntimes())('recordings on $name', (runtime) => {
 
   it.each(runtime.name === 'workerd' ? names.filter((name) => !onlyWithAddress.has(name)) : names)('%s', async (name) => {
     const recording = recordingOf(name);
-    const corral = await corralFor(originsOf(name));
+    const corral = await corralFor(originsOf(name), withContext.has(name) ? name : originsOf(name));
     const wanted = wantedOf(recording);
     box.clear();
     box.replay(name, { anyBody: true });

@@ -139,6 +139,15 @@ describe('T6: which context a call gets', () => {
     expect(sentOf(stage).map(({ body }) => body.options.num_ctx)).toEqual([32_768, 32_768, 32_768, 32_768]);
   });
 
+  test('a long prompt of a client that asks for nothing does not end in a small runner of somebody else', async () => {
+    const stage = stageOf(boxes(['a']), { a: json(said) });
+    stage.herd.know('a', { models: ['m'], running: [{ ...runner('m'), contextLength: 2048 }] });
+    await stage.read('/v1/chat/completions', askFor({ num_ctx: 2048 }));
+    await stage.read('/v1/chat/completions', askFor({ messages: [{ role: 'user', content: 'x'.repeat(2900) }] }));
+    await stage.read('/v1/chat/completions', askFor({ messages: [{ role: 'user', content: 'x'.repeat(3100) }] }));
+    expect(sentOf(stage).map(({ path }) => path)).toEqual(['/api/chat', '/api/chat', '/v1/chat/completions']);
+  });
+
   test('more than is in memory is the client’s to ask for, and what was asked for a moment ago counts as there', async () => {
     const stage = stageOf(boxes(['a']), { a: json(said) });
     stage.herd.know('a', { models: ['m'], running: [{ ...runner('m'), contextLength: 4096 }] });
