@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import type { Ask, LeaseSeen, Prediction } from '../../../src/exchange.ts';
+import { type Granted, Rates } from '../../../src/fleet/rates.ts';
+
+const work = {
+  promptTokens: 1_000,
+  earlierTokens: 0,
+  conversation: undefined,
+  sharer: '',
+  weight: 1,
+  urgency: 'interactive',
+  use: 'generate',
+} as const;
+const ask: Ask = { model: 'chat', numCtx: undefined, work };
+const warm: Granted = { model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 4e9, crowd: 1 };
+
+function createRates() {
+  let nowMs = 1_000;
+  let looks = 0;
+  const rates = new Rates(
+    () => nowMs,
+    () => looks++,
+  );
+  return {
+    rates,
+    looks: () => looks,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    /** One call whose first byte comes after `firstMs` and the last after `restMs` more. */
+    run(firstMs: number, restMs: number, seen: Partial<LeaseSeen> = {}, granted: Partial<Granted> = {}) {
+      const run = rates.granted({ ...warm, ...granted });
+      nowMs += firstMs;
+      run.began();
+      nowMs += restMs;
+      run.end({ how: 'completed', promptTokens: 1_000, outputTokens: 50, ...seen });
+    },
+  };
+}
+
+describe('what calls teach', () => {
+  it('knows nothing of a model that was never used', () => {
+    const { rates } = createRates();
+    expect(rates.of('chat')).toBeUndefined();
+    expect(rates.demandFor('chat')).toBe(0);
+    expect(rates.loadMsFor(5e9)).toBe(11_000);
+  });
+
+  it('learns how fast prompts are read, and how long a call takes', () => {
+    const { rates, run } = createRates();
+    run(1_050, 2_000);
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 1_000, callMs: 3_050 });
+    // Slower than believed counts more than faster, which may have been the cache.
+    run(2_050, 2_000);
+    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(800);
+    run(150, 2_000);
+    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_260);
+  });
+
+  it('reckons with what the cache had, and with what ran beside it', () => {
+    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 0, cachedMs: 500 };
+    const { rates, run } = createRates();
+    run(250, 2_000, {}, { ask: { ...ask, work: { ...work, earlierTokens: 800 }, predicted } });
+    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_000);
+    const crowded = createRates();
+    crowded.run(2_050, 2_000, {}, { crowd: 2 });
+    expect(crowded.rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_000);
+  });
+
+  it('learns how its estimate of tokens is off, where it predicted', () => {
+    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 0, cachedMs: 0 };
+    const { rates, run } = createRates();
+    run(100, 2_000, { promptTokens: 2_000 }, { ask: { ...ask, predicted } });
+    expect(rates.of('chat')?.tokensFactor).toBeCloseTo(1.2);
+    run(100, 2_000, { promptTokens: 2_000 });
+    expect(rates.of('chat')?.tokensFactor).toBeCloseTo(1.2);
+  });
+
+  it('takes no whole answer for a first token, and no failure for a call', () => {
+    const { rates, run } = createRates();
+    run(5_000, 1, { outputTokens: 400 });
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 600, callMs: 5_001 });
+    run(9_000, 1, { how: 'failed', promptTokens: undefined });
+    expect(rates.of('chat')?.callMs).toBe(5_001);
+  });
+
+  it('learns what the shortest prompt takes, apart from reading', () => {
+    const { rates, run } = createRates();
+    run(550, 2_000, { promptTokens: 10 });
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 600, hasRead: false });
+    expect(rates.of('chat')?.leastMs).toBeGreaterThan(50);
+  });
+});
+
+describe('what loads teach', () => {
+  it('is learnt from the first of those that waited for one load', () => {
+    const { rates, pass } = createRates();
+    pass(20_000);
+    rates.granted({ ...warm, loadMs: 11_000 });
+    expect(rates.bytesPerSecond).toBeCloseTo(4e8);
+    // This one came when half of it was done.
+    rates.granted({ ...warm, loadMs: 5_000 });
+    expect(rates.bytesPerSecond).toBeCloseTo(4e8);
+    pass(30_000);
+    rates.granted({ ...warm, loadMs: 5_000 });
+    expect(rates.bytesPerSecond).toBeCloseTo(6.4e8);
+  });
+
+  it('is seen in a call that set the load off itself, and the memory is looked at then', () => {
+    const { rates, run, looks } = createRates();
+    const reading = 50 + 1_000 / 0.6;
+    run(9_000 + reading, 2_000, {}, { isCold: true });
+    expect(rates.bytesPerSecond).toBeCloseTo(5e8);
+    expect([rates.of('chat')?.loadingSinceMs, rates.of('chat')?.tokensPerSecond, looks()]).toEqual([undefined, 600, 1]);
+  });
+
+  it('knows since when a load is under way, and that it is over when the call fails', () => {
+    const { rates, pass } = createRates();
+    const first = rates.granted({ ...warm, isCold: true });
+    pass(3_000);
+    rates.granted({ ...warm, isCold: true });
+    expect(rates.of('chat')?.loadingSinceMs).toBe(1_000);
+    first.end({ how: 'failed' });
+    expect(rates.of('chat')?.loadingSinceMs).toBeUndefined();
+  });
+});
+
+describe('demand', () => {
+  it('is calls a second, forgotten within minutes', () => {
+    const { rates, pass } = createRates();
+    for (let second = 0; second < 600; second++) {
+      rates.granted(warm);
+      rates.granted(warm);
+      pass(1_000);
+    }
+    expect(rates.demandFor('chat')).toBeCloseTo(2, 1);
+    pass(60_000);
+    expect(rates.demandFor('chat')).toBeCloseTo(2 / Math.E, 1);
+    pass(600_000);
+    expect(rates.demandFor('chat')).toBeLessThan(0.001);
+  });
+});
+
+it('remembers 256 models: beyond them the one that was used longest ago is forgotten', () => {
+  const { rates, pass } = createRates();
+  for (let number = 0; number < 256; number++) {
+    rates.granted({ ...warm, model: `m${number}` });
+    pass(1);
+  }
+  rates.granted({ ...warm, model: 'm0' });
+  pass(1);
+  rates.granted({ ...warm, model: 'new' });
+  expect(rates.size).toBe(256);
+  expect([rates.of('m0'), rates.of('new')].every((one) => one !== undefined)).toBe(true);
+  expect(rates.of('m1')).toBeUndefined();
+});
