@@ -10,6 +10,7 @@ import { answerCount } from './count.ts';
 import { answerInference } from './inference.ts';
 import { answerList, answerModel } from './lists.ts';
 import { answerManagement } from './management.ts';
+import { answerOneBox, oneBoxPrefix } from './one-box.ts';
 import { answerPassthrough } from './passthrough.ts';
 import type { AnswerTools } from './tools.ts';
 
@@ -41,6 +42,7 @@ function choose(choices: readonly { readonly weight: number; readonly backend: B
 function answerAi(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Response | Promise<Response> {
   if (hasPassed(exchange.request, tools.instanceId)) return answerLoop(exchange, tools.instanceId);
   const path = ai.pathOf(exchange);
+  if (path.startsWith(oneBoxPrefix)) return answerOneBox(exchange, path, ai, tools);
   const type = ai.routeTypeOf(path);
   const protocol = type === undefined ? undefined : protocolOfRouteType(type);
   if (protocol !== undefined) return answerProtocol(exchange, ai, protocol, undefined, tools);

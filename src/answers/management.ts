@@ -15,12 +15,23 @@ export function answerManagement(exchange: Exchange, path: string, ai: AiBackend
 }
 
 function boxOf(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Target {
-  const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   const name = exchange.headers.get(boxHeader);
+  if (name !== null) return boxNamed(name, ai, tools);
+  const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   const [only] = boxes;
-  if (name === null && only !== undefined && new Set(boxes.map((box) => box.upstream)).size === 1) return only;
+  if (only !== undefined && new Set(boxes.map((box) => box.upstream)).size === 1) return only;
+  throw notNamed(boxes);
+}
+
+/** Throws box_not_named. */
+export function boxNamed(name: string, ai: AiBackend, tools: AnswerTools): Target {
+  const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   const named = boxes.find((target) => target.upstream.name === name);
   if (named !== undefined) return named;
+  throw notNamed(boxes);
+}
+
+function notNamed(boxes: readonly Target[]): GatewayError {
   const names = [...new Set(boxes.map((target) => target.upstream.name))].join(', ');
-  throw new GatewayError('box_not_named', `name the box that is meant in the header ${boxHeader}: ${names}`);
+  return new GatewayError('box_not_named', `name the box that is meant in the header ${boxHeader}: ${names}`);
 }

@@ -59,6 +59,41 @@ describe('management (decision 7)', () => {
     expect(stage.sent.map(({ url }) => url)).toEqual(['http://b:11434/api/pull']);
   });
 
+  describe('/_corral/boxes/NAME: one box by its name', () => {
+    const asked = (method: string, path: string, key: string) => {
+      const stage = stageOf(yaml(['a', 'b']), { ...ok, b: json({ models: [] }) });
+      const body = method === 'POST' ? { body: { model: 'm' } } : {};
+      return stage
+        .read(`/_corral/boxes/${path}`, { method, ...body, ...withKey(key) })
+        .then(({ status }) => [status, stage.sent.map(({ url }) => url)]);
+    };
+
+    test.each([
+      ['POST', 'b/api/pull', 'http://b:11434/api/pull'],
+      ['GET', 'b/api/tags', 'http://b:11434/api/tags'],
+      ['GET', '%62/api/ps', 'http://b:11434/api/ps'],
+      ['GET', 'a/api/version', 'http://a:11434/api/version'],
+      ['POST', 'a/api/show', 'http://a:11434/api/show'],
+    ])('%s %s', async (method, path, sent) => {
+      expect(await asked(method, path, 'admin')).toEqual([200, [sent]]);
+      // Whatever the path: what is not a key with the scope is told nothing of single boxes.
+      expect(await asked(method, path, 'k')).toEqual([403, []]);
+    });
+
+    test.each([
+      ['POST', 'b/api/chat', 404],
+      ['POST', 'b/v1/chat/completions', 404],
+      ['POST', 'b/api//pull', 404],
+      ['POST', 'b/API/pull', 404],
+      ['POST', 'b/x/api/pull', 404],
+      ['GET', '%/api/tags', 409],
+      ['GET', 'c/api/tags', 409],
+    ])('%s %s is answered %i, and goes to no box', async (method, path, status) => {
+      expect(await asked(method, path, 'admin')).toEqual([status, []]);
+      expect(await asked(method, path, 'k')).toEqual([403, []]);
+    });
+  });
+
   test('neither an opened path nor ai.routes opens it to everybody', async () => {
     const opened = stageOf(yaml(['a'], 'fleet: { openPaths: ["POST /api/pull", "POST /api/new"] }'), ok);
     expect((await opened.read('/api/pull', { ...pull, ...withKey('k') })).status).toBe(403);
