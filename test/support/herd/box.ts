@@ -171,6 +171,21 @@ export class SimulatedBox {
     for (const run of [...this.#runs]) if (run.runner === runner) run.crash();
   }
 
+  /**
+   * The chip is shared. Two prompts are read at half the speed each; answers of one model are written together, nearly for the price of
+   * one; another model's take turns; and whoever writes waits for pieces of the prompts that are read meanwhile.
+   */
+  #slownessOf(run: Run): number {
+    const { sharedCost, foreignCost, readingCost } = this.setting;
+    let slowness = 1;
+    for (const other of this.#runs) {
+      if (other === run || other.phase === 'waiting') continue;
+      if (other.phase === 'reading') slowness += run.phase === 'reading' ? 1 : readingCost;
+      else slowness += other.runner === run.runner ? sharedCost : foreignCost;
+    }
+    return slowness;
+  }
+
   #placeOfRuns(): RunPlace {
     const box = this;
     return {
@@ -184,10 +199,7 @@ export class SimulatedBox {
       get isBusy() {
         return box.isBusy;
       },
-      slownessFor(runner) {
-        const { sharedCost, foreignCost } = box.setting;
-        return 1 + sharedCost * Math.max(0, runner.active - 1) + foreignCost * (box.active - runner.active);
-      },
+      slownessFor: (run) => this.#slownessOf(run),
       takeCrash: () => this.#crashes.shift(),
       crash: (runner) => this.#crash(runner),
       nextSerial: () => ++this.#serial,

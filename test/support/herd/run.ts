@@ -20,8 +20,8 @@ export interface RunPlace {
   readonly scheduler: Scheduler;
   readonly models: readonly HerdModel[];
   readonly isBusy: boolean;
-  /** How much slower everything is for a generation of this runner, by what else runs on the box. */
-  slownessFor(runner: Runner): number;
+  /** How much slower the run is, by what else runs on the box. */
+  slownessFor(run: Run): number;
   /** After so many tokens the runner is to die; asked once per generation, as it begins. */
   takeCrash(): number | undefined;
   crash(runner: Runner): void;
@@ -38,6 +38,7 @@ export class Run {
   readonly #admission: Admission;
   readonly #serial: number;
   runner: Runner | undefined;
+  phase: 'waiting' | 'reading' | 'saying' = 'waiting';
   #job: Job | undefined;
   #leaveScheduler: (() => void) | undefined;
   #cancel: (() => void) | undefined;
@@ -156,8 +157,9 @@ export class Run {
     }
     const prompt = inputs.join('\n');
     this.#work(runner, prompt, () => {
+      this.phase = 'reading';
       const ms = (tokensOf(prompt) / this.#place.setting.promptTokensPerSecond) * 1_000;
-      this.#after(ms * this.#place.slownessFor(runner), () => {
+      this.#after(ms * this.#place.slownessFor(this), () => {
         const text = embeddingsBody(pathname, String(body.field('model')), inputs, body);
         this.#place.count(runner.model.name, { promptTokens: inputs.length * 3, outputTokens: 0 });
         this.#over();
@@ -182,10 +184,12 @@ export class Run {
       const isCut = told > runner.contextLength;
       const promptTokens = isCut ? Math.floor(runner.contextLength / 2) + 3 : told;
       const fresh = isCut ? promptTokens : Math.max(1, Math.ceil(promptTokens * (1 - known / Math.max(1, prompt.length))));
-      const promptMs = (fresh / this.#place.setting.promptTokensPerSecond) * 1_000 * this.#place.slownessFor(runner);
+      this.phase = 'reading';
+      const promptMs = (fresh / this.#place.setting.promptTokensPerSecond) * 1_000 * this.#place.slownessFor(this);
       const crashAfter = this.#place.takeCrash();
       const generation: Generation = { ...this.#generation(body, finish), promptTokens, loadDurationMs: loadMs, promptMs };
       this.#after(promptMs, () => {
+        this.phase = 'saying';
         if (this.#isStream) this.#speak(runner, generation, crashAfter);
         else this.#sayWhole(runner, generation, crashAfter);
       });
@@ -201,7 +205,7 @@ export class Run {
 
   #sayWhole(runner: Runner, generation: Generation, crashAfter: number | undefined): void {
     const count = Math.min(crashAfter ?? generation.tokens.length, generation.tokens.length);
-    const outputMs = this.#tokenMs(runner) * count;
+    const outputMs = this.#tokenMs() * count;
     this.#after(outputMs, () => {
       if (crashAfter !== undefined) {
         this.#place.crash(runner);
@@ -243,7 +247,7 @@ export class Run {
     };
     const next = (): void => {
       const tokens = this.#nextStop(last, crashAfter, tokensPerWrite) - this.#saidTokens;
-      this.#after(this.#tokenMs(runner) * Math.max(1, tokens), write);
+      this.#after(this.#tokenMs() * Math.max(1, tokens), write);
     };
     if (crashAfter === 0) this.#place.crash(runner);
     else next();
@@ -259,8 +263,8 @@ export class Run {
     this.#over();
   }
 
-  #tokenMs(runner: Runner): number {
-    return (1_000 / this.#place.setting.tokensPerSecond) * this.#place.slownessFor(runner);
+  #tokenMs(): number {
+    return (1_000 / this.#place.setting.tokensPerSecond) * this.#place.slownessFor(this);
   }
 
   #after(delayMs: number, task: () => void): void {

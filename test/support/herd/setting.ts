@@ -29,9 +29,10 @@ export interface BoxSetting {
   readonly unloadMs: number;
   readonly promptTokensPerSecond: number;
   readonly tokensPerSecond: number;
-  /** What each further generation of the same model costs all of them, and each of another model. */
+  /** What each further answer that is written costs the others, of the same model and of another one; and each prompt that is read. */
   readonly sharedCost: number;
   readonly foreignCost: number;
+  readonly readingCost: number;
   /** Tokens that leave in one go, so that hours of virtual time stay cheap. A real box sends each by itself. */
   readonly tokensPerWrite: number;
   readonly version: string;
@@ -55,6 +56,7 @@ export const usualBox: Omit<BoxSetting, 'url'> = {
   tokensPerSecond: 50,
   sharedCost: 0.15,
   foreignCost: 0.5,
+  readingCost: 0.5,
   tokensPerWrite: 8,
   version: '0.99.0-sim',
   tunnelSilenceMs: undefined,

@@ -42,15 +42,25 @@ export async function openVirtual(trace: Pick<Trace, 'boxes'>, yaml = herdYaml(u
     herd,
     opened,
     ask: (asked) => askGateway(opened, asked),
-    happen({ box, what }) {
-      const one = herd.boxes[box];
-      if (what === 'comes back') one?.comeBack();
-      else one?.die(what === 'dies' ? 'refusing' : 'silent');
-    },
+    happen: happenTo(herd),
     until: (promise, limitMs) => until(clock, promise, limitMs),
     play: (told) => until(clock, play(told, stage)),
   };
   return stage;
+}
+
+/** What a trace tells of boxes happens to them. */
+export function happenTo({ boxes }: Pick<SimulatedHerd, 'boxes'>): (event: HerdEvent) => void {
+  return ({ box, what }) => {
+    const one = boxes[box];
+    if (what === 'comes back') one?.comeBack();
+    else one?.die(what === 'dies' ? 'refusing' : 'silent');
+  };
+}
+
+/** Models that were begun to be loaded, on all boxes. */
+export function loadsOf({ boxes }: Pick<SimulatedHerd, 'boxes'>): number {
+  return boxes.reduce((sum, { scheduler }) => sum + scheduler.loads.started, 0);
 }
 
 export function settingsOf(text: string): Settings {
@@ -99,7 +109,7 @@ async function askGateway(opened: Opened, { path, body, headers, leaving }: Aske
 
 const dayMs = 86_400_000;
 
-async function until<T>(clock: FakeClock, promise: Promise<T>, limitMs = dayMs): Promise<T> {
+export async function until<T>(clock: FakeClock, promise: Promise<T>, limitMs = dayMs): Promise<T> {
   let isSettled = false;
   const settled = () => {
     isSettled = true;
