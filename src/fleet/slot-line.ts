@@ -1,9 +1,9 @@
 /** The slots of one model on one box, and the line of those who wait for one. */
-import { GatewayError } from '../errors.ts';
 import type { Ask, Upstream, Wait, Waiter } from '../exchange.ts';
 import type { Clock } from '../platform.ts';
 import { FairQueue, type Queued } from './fair-queue.ts';
 import { Parallel, type Run } from './parallel.ts';
+import { type LineAccount, outOfTime, queueFull, queueTimeout } from './queue-refusal.ts';
 import type { FleetTuning } from './tuning.ts';
 
 export interface Slot {
@@ -19,7 +19,12 @@ export interface LineSetting {
   /** False: nobody may settle another request's promise, so that whoever waits looks for itself, again and again. */
   readonly hasBackground: boolean;
   /** As the newest plan has them. */
-  readonly box: { readonly upstream: Upstream; readonly tuning: FleetTuning };
+  readonly box: {
+    readonly upstream: Upstream;
+    readonly tuning: FleetTuning;
+    /** Somebody else says who may come: here it is only counted. */
+    readonly isOwnedElsewhere?: boolean;
+  };
 }
 
 /** How often somebody looks whose turn it is, where nobody can tell it. */
@@ -61,6 +66,7 @@ export class Line {
   }
 
   get #free(): number {
+    if (this.#setting.box.isOwnedElsewhere === true) return Number.POSITIVE_INFINITY;
     return (this.#configured ?? this.parallel.limit) - this.parallel.inFlight;
   }
 
@@ -72,7 +78,7 @@ export class Line {
     const { maxWaiting } = this.#setting.box.tuning;
     if (this.waiting >= maxWaiting && this.#configured === undefined && this.parallel.makeRoom()) this.#serveWaiting(nowMs);
     if (this.waiting === 0 && this.#free > 0) return this.#grant(0);
-    if (this.waiting >= maxWaiting + Math.max(0, this.#free)) throw this.#full(ask);
+    if (this.waiting >= maxWaiting + Math.max(0, this.#free)) throw queueFull(ask.model, this.#account);
     return this.#wait(ask, waiter, nowMs);
   }
 
@@ -94,7 +100,7 @@ export class Line {
       const expire = () => {
         if (this.#queue?.remove(waiting) !== true) return;
         this.#tell(clock.now());
-        reject(clock.now() >= (waiter.deadlineMs ?? Number.POSITIVE_INFINITY) ? outOfTime() : this.#waitedTooLong(model));
+        reject(clock.now() >= (waiter.deadlineMs ?? Number.POSITIVE_INFINITY) ? outOfTime() : queueTimeout(model, this.#account));
       };
       if (hasBackground) {
         waiting.cancel = clock.after(Math.max(0, endsMs - nowMs), expire);
@@ -186,30 +192,16 @@ export class Line {
     waiting.waiter.onWait?.(wait);
   }
 
-  #full({ model }: Ask): GatewayError {
-    const { upstream, tuning } = this.#setting.box;
-    const serves = this.#configured ?? this.parallel.limit;
-    return new GatewayError(
-      'queue_full',
-      `${upstream.name} serves ${serves} calls of ${shown(model)} at once and ${tuning.maxWaiting} wait already (fleet.queue.maxWaiting): try again later`,
-      { headers: this.#retryAfter() },
-    );
-  }
-
-  #waitedTooLong(model: string): GatewayError {
-    const { upstream, tuning } = this.#setting.box;
-    return new GatewayError(
-      'queue_timeout',
-      `${upstream.name} had no slot for ${shown(model)} within ${secondsOf(tuning.maxWaitMs)} s (fleet.queue.maxWait): try again later`,
-      { headers: this.#retryAfter() },
-    );
-  }
-
-  /** When the line would be through, by the calls that have ended lately: 1 to 60 whole seconds. */
-  #retryAfter(): Readonly<Record<string, string>> {
-    const limit = Math.max(1, this.#configured ?? this.parallel.limit);
-    const seconds = Math.ceil((this.#serviceMs * (this.waiting + 1)) / limit / 1_000);
-    return { 'retry-after': String(Math.min(60, Math.max(1, seconds))) };
+  /** What those who get no slot are told of the line. */
+  get #account(): LineAccount {
+    const { box } = this.#setting;
+    return {
+      boxName: box.upstream.name,
+      serves: this.#configured ?? this.parallel.limit,
+      waiting: this.waiting,
+      serviceMs: this.#serviceMs,
+      tuning: box.tuning,
+    };
   }
 }
 
@@ -258,16 +250,4 @@ class Waiting implements Queued {
     this.sinceMs = nowMs;
     this.seenMs = nowMs;
   }
-}
-
-function outOfTime(): GatewayError {
-  return new GatewayError('request_timeout', 'request timeout');
-}
-
-function shown(model: string): string {
-  return model.length > 200 ? `${model.slice(0, 199)}…` : model;
-}
-
-function secondsOf(durationMs: number): number {
-  return Math.round(durationMs) / 1_000;
 }

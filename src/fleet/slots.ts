@@ -47,9 +47,11 @@ export function createSlots(setting: SlotsSetting): Slots {
   const lineOf = (model: string): Line | undefined => {
     if (model === lastModel && lastLine !== undefined) return lastLine;
     const name = canonicalModel(model);
-    // A line that began before the box's list was known goes on under the model's name.
+    const key = runnerKey(name);
     const byName = lines.get(name);
-    return byName?.isIdle === false ? byName : (lines.get(runnerKey(name)) ?? byName);
+    // A line that began before the box's list was known goes on under the model's name.
+    if (key === name || byName?.isIdle === false) return byName;
+    return lines.get(key) ?? adopted(lines, name, key, runnerKey);
   };
   const open = (model: string): Line => {
     // The one that is remembered might be among those.
@@ -84,6 +86,17 @@ export function createSlots(setting: SlotsSetting): Slots {
       return lines.size;
     },
   };
+}
+
+/** The line that began under this name, or under another one of the same runner, before that was known: from now on it is the runner's. */
+function adopted(lines: Map<string, Line>, name: string, key: string, runnerKey: (model: string) => string): Line | undefined {
+  let from = name;
+  for (const [other, line] of lines) if (!line.isIdle && runnerKey(other) === key) from = other;
+  const line = lines.get(from);
+  if (line === undefined) return undefined;
+  lines.delete(from);
+  lines.set(key, line);
+  return line;
 }
 
 /** Those that have learnt nothing go first; of the others the oldest, so that there is room for one more. */

@@ -47,8 +47,11 @@ describe('slots of a model', () => {
     expect(come(stage, { model: 'a' }).slot).toBeDefined();
     come(stage, { model: 'b' }).slot?.end();
     isKnown = true;
-    // The line goes on under the name as long as somebody is in it.
+    // The line goes on under the name as long as somebody is in it, and the other name joins it.
     expect(come(stage, { model: 'a' }).slot).toBeUndefined();
+    expect(come(stage, { model: 'b' }).slot).toBeUndefined();
+    expect(come(stage, { model: 'c' }).slot).toBeUndefined();
+    expect([stage.slots.busy('a'), stage.slots.waiting('b'), stage.slots.waiting()]).toEqual([1, 3, 3]);
   });
 });
 
