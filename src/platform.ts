@@ -68,6 +68,11 @@ export interface UpstreamRequest {
  * `Platform.respond`, or it is cancelled: exactly one of the four.
  */
 export interface UpstreamBody {
+  /**
+   * The first chunk, as soon as it is there, and it stays: whoever takes the body afterwards gets it too. Undefined: the body
+   * ended without one; rejects where it broke off before. Once at most, before anything else. Left out: nobody can look.
+   */
+  first?(): Promise<Uint8Array | undefined>;
   /** Reads everything; more than `maxBytes` rejects with GatewayError upstream_closed. */
   read(maxBytes: number): Promise<Uint8Array>;
   /** The bytes as they come, for whoever changes them; read no faster than they are taken. Cancelling closes the connection. */

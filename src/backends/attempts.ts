@@ -7,6 +7,7 @@ import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import { type Exchange, onGone } from '../exchange.ts';
 import { type AttemptsResult, type AttemptTools, type Payload, tryOne } from './attempt.ts';
 import { createFailures } from './failures.ts';
+import { failureAtOnce } from './first-bytes.ts';
 import { createRow, type Verdict } from './row.ts';
 import { ClientGone } from './send.ts';
 import type { Candidate } from './target.ts';
@@ -56,6 +57,10 @@ async function tryInTurn(
     try {
       const result = await tryOne(exchange, payload, turn.candidate, turn.number, tools);
       if (result.kind === 'instead') return result;
+      if (result.kind === 'answered' && row.hasOther()) {
+        const failure = await failureAtOnce(result, exchange, tools);
+        if (failure !== undefined) throw failure;
+      }
       // The lists were wrong about this box; they may be about the others.
       if (lacksModel(result, tools)) row.widen();
       const verdict = verdictOnAnswer(result, exchange, tools);

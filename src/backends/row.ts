@@ -22,6 +22,8 @@ export interface Row {
   first(): Turn | undefined;
   /** Undefined: what the last try came to is what the client gets. */
   next(verdict: Verdict): Turn | undefined;
+  /** Whether somebody is left who has not been asked. */
+  hasOther(): boolean;
   /** From now on also those whose lists lack the model. */
   widen(): void;
 }
@@ -67,6 +69,7 @@ export function createRow(candidates: readonly Candidate[], exchange: Exchange):
       addWarning(exchange, 'not tried again: too many requests are being retried at once');
       return undefined;
     },
+    hasOther: () => count < maxTries && untried() !== undefined,
     widen() {
       row = [...candidates];
     },

@@ -33,6 +33,8 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
   #isGivenUp = false;
   #error: GatewayError | undefined;
   #sink: BodySink | undefined;
+  /** Told when there is something to see, before anybody has taken the body. */
+  #onFirst: (() => void) | undefined;
 
   constructor(
     request: UpstreamRequest,
@@ -48,6 +50,18 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
   }
 
   // --- as UpstreamBody
+
+  first(): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const [chunk] = this.#held;
+        if (chunk !== undefined || (this.#isEnded && this.#error === undefined)) resolve(chunk);
+        else if (this.#error !== undefined) reject(this.#error);
+        else this.#onFirst = look;
+      };
+      look();
+    });
+  }
 
   read(maxBytes: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
@@ -149,6 +163,7 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
     }
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
+    this.#tellFirst();
     if (this.#heldBytes > maxHeldBytes) controller.pause();
   }
 
@@ -156,6 +171,7 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
     this.#isEnded = true;
     this.#release();
     if (!this.#isGivenUp) this.#sink?.end();
+    this.#tellFirst();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, thrown: Error): void {
@@ -171,6 +187,7 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
     this.#isEnded = true;
     this.#error = networkErrorOf(signal.aborted ? signal.reason : thrown);
     this.#sink?.fail(this.#error);
+    this.#tellFirst();
   }
 
   /** The signal's listener: an object with this method instead of a closure per request. */
@@ -183,6 +200,12 @@ export class NodeBody implements UpstreamBody, Dispatcher.DispatchHandler {
       reject(reason);
     }
     if (!this.#isEnded) this.#controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
+  }
+
+  #tellFirst(): void {
+    const onFirst = this.#onFirst;
+    this.#onFirst = undefined;
+    onFirst?.();
   }
 
   #release(): void {

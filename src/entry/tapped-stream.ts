@@ -1,9 +1,7 @@
 /** Streams to the client where responses are web streams. */
 import type { Relay, StreamEnd, Tap } from '../platform.ts';
 import { networkErrorOf } from './network-errors.ts';
-import { ignore } from './web-body.ts';
-
-export type Reading = Promise<ReadableStreamReadResult<Uint8Array>>;
+import { ignore, type Reading } from './web-body.ts';
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 

@@ -7,6 +7,7 @@ export class WebBody implements UpstreamBody {
   readonly #response: Response;
   /** As announced by the upstream and undefined for chunked bodies. */
   readonly length: number | undefined;
+  #begun: { readonly reader: ReadableStreamDefaultReader<Uint8Array>; readonly reading: Reading } | undefined;
 
   constructor(response: Response, length: number | undefined) {
     this.#response = response;
@@ -18,7 +19,25 @@ export class WebBody implements UpstreamBody {
     return this.#response.body;
   }
 
+  async first(): Promise<Uint8Array | undefined> {
+    const reader = this.source?.getReader();
+    if (reader === undefined) return undefined;
+    const reading = reader.read();
+    this.#begun = { reader, reading };
+    try {
+      return (await reading).value;
+    } catch (thrown) {
+      throw networkErrorOf(thrown);
+    }
+  }
+
+  /** What `first` has begun to read; undefined where nobody has asked for it. */
+  get begun(): { readonly reader: ReadableStreamDefaultReader<Uint8Array>; readonly reading: Reading } | undefined {
+    return this.#begun;
+  }
+
   stream(): ReadableStream<Uint8Array> {
+    if (this.#begun !== undefined) return goneOn(this.#begun.reader, this.#begun.reading);
     return this.source ?? new ReadableStream({ start: (controller) => controller.close() });
   }
 
@@ -55,13 +74,32 @@ export class WebBody implements UpstreamBody {
   }
 
   cancel(): void {
-    this.source?.cancel().catch(ignore);
+    (this.#begun?.reader ?? this.source)?.cancel().catch(ignore);
   }
 
   #tooLong(maxBytes: number): GatewayError {
     this.cancel();
     return tooLong(maxBytes);
   }
+}
+
+export type Reading = Promise<ReadableStreamReadResult<Uint8Array>>;
+
+/** The stream behind a reader whose first reading has been begun. */
+function goneOn(reader: ReadableStreamDefaultReader<Uint8Array>, begun: Reading): ReadableStream<Uint8Array> {
+  let reading: Reading | undefined = begun;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const result = await (reading ?? reader.read());
+        reading = undefined;
+        if (result.done) controller.close();
+        else controller.enqueue(result.value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** The chunks as one array; the array itself when there is just one. */

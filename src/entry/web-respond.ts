@@ -1,7 +1,7 @@
 /** An upstream's answer becomes the client's where responses are web streams: Bun, Deno, Workers. */
 import type { Relay, StreamEnd } from '../platform.ts';
-import { cutStream, type Reading, tappedStream } from './tapped-stream.ts';
-import { concat, WebBody } from './web-body.ts';
+import { cutStream, tappedStream } from './tapped-stream.ts';
+import { concat, type Reading, WebBody } from './web-body.ts';
 
 /** Whole answers up to this size go out in one piece: a stream costs several times as much as its bytes here. */
 const smallBytes = 64 * 1024;
@@ -15,6 +15,8 @@ export function respondWeb(relay: Relay): Response | Promise<Response> {
     tap.end();
     return new Response(null, { status, headers });
   }
+  // Somebody has looked whether it begins well: only done with streams.
+  if (body.begun !== undefined) return respondStream(relay, body.begun.reader, [body.begun.reading]);
   const reader = source.getReader();
   if (body.length !== undefined)
     return body.length <= smallBytes ? respondSmall(relay, reader, body.length) : respondStream(relay, reader);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
-import type { Answer, Stage } from './stage.ts';
+import { type Answer, client, type Stage } from './stage.ts';
 import { boxes, chat, json, missing, stageOf } from './words.ts';
 
 const crash = json(
@@ -48,6 +48,73 @@ describe('T9: before the first byte the next box answers, in the same request', 
     });
     const { status } = await stage.read('/api/chat', chat('m'));
     expect([status, askedOf(stage)]).toEqual([500, 'a']);
+  });
+});
+
+describe('T9: a stream that fails before it has said anything', () => {
+  const sse = (body: string | readonly string[], ends: Answer['ends'] = 'clean'): Answer => ({
+    headers: { 'content-type': 'text/event-stream' },
+    body,
+    ends,
+  });
+  const ndjson = (body: string): Answer => ({ headers: { 'content-type': 'application/x-ndjson' }, body });
+  const chunk = 'data: {"model":"m","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n';
+  const whole = sse([chunk, 'data: [DONE]\n\n']);
+  const emptyChunk = sse('data: {"id":"x","model":"","choices":[{"index":0,"delta":{"content":""},"finish_reason":null}]}\n\n');
+
+  test.each<[string, Answer]>([
+    ['nothing but headers', sse('')],
+    ['headers, and the connection breaks', sse('', 'broken')],
+    ['the empty chunk of a crash', emptyChunk],
+    ['an error as the first event', sse('data: {"error":{"message":"llama runner process has terminated"}}\n\n')],
+  ])('%s: the next box', async (_, first) => {
+    const stage = stageOf(boxes(['a', 'b']), { a: first, b: whole });
+    const { text } = await stage.read('/v1/chat/completions', chat('m', { stream: true }));
+    expect([text, askedOf(stage)]).toEqual([`${chunk}data: [DONE]\n\n`, 'a b']);
+    expect(stage.herd.ends.map(({ how }) => how)).toEqual(['broken', 'completed']);
+    expect(stage.sent.map(({ isCancelled }) => isCancelled)).toEqual([true, false]);
+  });
+
+  test('an error as the first line of Ollama’s own stream: the next box', async () => {
+    const line = '{"model":"m","message":{"role":"assistant","content":"hi"},"done":true}\n';
+    const stage = stageOf(boxes(['a', 'b']), {
+      a: ndjson('{"error":"an error was encountered while running the model: EOF"}\n'),
+      b: ndjson(line),
+    });
+    const { text } = await stage.read('/api/chat', chat('m'));
+    expect([text, askedOf(stage)]).toEqual([line, 'a b']);
+  });
+
+  test('when it has said something, the client gets an error event and nobody else is asked', async () => {
+    const stage = stageOf(boxes(['a', 'b']), { a: sse([chunk], 'broken'), b: whole });
+    const { text } = await stage.read('/v1/chat/completions', chat('m', { stream: true }));
+    expect(text).toMatch(/^data: .*hi.*\n\ndata: \{"error":/);
+    expect(askedOf(stage)).toBe('a');
+  });
+
+  test('the last box’s failure is an error event as ever', async () => {
+    const stage = stageOf(boxes(['a', 'b']), { a: emptyChunk, b: emptyChunk });
+    const { status, text } = await stage.read('/v1/chat/completions', chat('m', { stream: true }));
+    expect([status, askedOf(stage)]).toEqual([200, 'a b']);
+    expect(text).toContain('"error"');
+    expect(text).not.toContain('[DONE]');
+  });
+
+  test('headers without a byte are taken for a beginning after 15 s', async () => {
+    const stage = stageOf(boxes(['a', 'b']), { a: sse('', 'silent'), b: whole });
+    const asking = stage.ask('/v1/chat/completions', chat('m', { stream: true }));
+    await stage.clock.advance(15_000);
+    expect([(await asking).status, askedOf(stage)]).toEqual([200, 'a']);
+  });
+
+  test('T7: a client that leaves meanwhile ends the try, and nobody else is asked', async () => {
+    const stage = stageOf(boxes(['a', 'b']), { a: sse('', 'silent'), b: whole });
+    const leaving = client();
+    const asking = stage.ask('/v1/chat/completions', { ...chat('m', { stream: true }), client: leaving });
+    await stage.clock.advance(100);
+    leaving.leave();
+    expect([(await asking).status, askedOf(stage), stage.sent[0]?.isAborted]).toEqual([499, 'a', true]);
+    expect(stage.herd.ends.map(({ how }) => how)).toEqual(['abandoned']);
   });
 });
 

@@ -291,6 +291,13 @@ function createWorld(clock: FakeClock, { hasBackground = true, script }: StageOp
             if (bytes.length > maxBytes || answer.ends === 'broken') throw new GatewayError('upstream_closed', 'too long');
             return bytes;
           },
+          async first() {
+            const [chunk] = chunksOf(answer);
+            if (chunk !== undefined && chunk !== '') return new TextEncoder().encode(chunk);
+            if (answer.ends === 'silent') return await abortOf(request.signal);
+            if (answer.ends === 'broken') throw new GatewayError('upstream_closed', 'broken');
+            return undefined;
+          },
           stream: () => streamOf(answer, sent, clock),
           cancel() {
             sent.isCancelled = true;

@@ -175,6 +175,24 @@ describe('send', () => {
     await until(() => closed === 3);
   });
 
+  it('shows the first chunk and keeps it; tells an end from a break', async () => {
+    const url = await box((request, outgoing) => {
+      outgoing.flushHeaders();
+      setTimeout(() => {
+        if (request.url === '/breaks') outgoing.destroy();
+        else if (request.url === '/ends') outgoing.end();
+        else outgoing.write('one', () => setTimeout(() => outgoing.end('two'), 20));
+      }, 20);
+    });
+    const platform = newPlatform();
+    const bodyOf = async (path: string) => (await platform.send(ask(new URL(path, url).href))).body;
+    const body = await bodyOf('/goes-on');
+    expect(decoder.decode(await body.first?.())).toBe('one');
+    expect(decoder.decode(await body.read(100))).toBe('onetwo');
+    expect(await (await bodyOf('/ends')).first?.()).toBeUndefined();
+    await expect((await bodyOf('/breaks')).first?.()).rejects.toMatchObject({ code: 'upstream_closed' });
+  });
+
   it('follows no redirect and inflates nothing', async () => {
     const url = await box((_, outgoing) => outgoing.writeHead(302, { location: '/x', 'content-encoding': 'gzip' }).end('raw'));
     const response = await newPlatform().send(ask(url));

@@ -267,3 +267,53 @@ describe('WebBody.read', () => {
     await expect(reading).rejects.toMatchObject({ code: 'upstream_closed' });
   });
 });
+
+describe('WebBody.first', () => {
+  const answered = (body: WebBody, tap: RecordingTap) =>
+    Promise.resolve(respondWeb({ status: 200, headers: new Headers(eventStream), body, tap, headersOnly: false }));
+
+  it('shows the first chunk, which the client gets all the same, and reads no further', async () => {
+    const box = upstream();
+    const body = new WebBody(new Response(box.stream), undefined);
+    const first = body.first();
+    box.send('one');
+    expect(decoder.decode(await first)).toBe('one');
+    expect(box.pulls).toBe(1);
+    const tap = recordingTap({});
+    const reading = answered(body, tap).then((response) => response.text());
+    box.send('two');
+    box.end();
+    expect(await reading).toBe('onetwo');
+    expect(tap.calls).toEqual(['push one', 'push two', 'end']);
+  });
+
+  it('so does whoever reads it as a stream', async () => {
+    const box = upstream();
+    const body = new WebBody(new Response(box.stream), undefined);
+    const first = body.first();
+    box.send('one');
+    await first;
+    const reader = body.stream().getReader();
+    expect(await next(reader)).toBe('one');
+    box.send('two');
+    expect(await next(reader)).toBe('two');
+    await reader.cancel();
+    expect(box.isCancelled).toBe(true);
+  });
+
+  it('tells an end from a break, and lets go', async () => {
+    const [ending, breaking, left] = [upstream(), upstream(), upstream()];
+    const bodyOf = (box: Upstream) => new WebBody(new Response(box.stream), undefined);
+    const ended = bodyOf(ending).first();
+    ending.end();
+    expect(await ended).toBeUndefined();
+    const broken = bodyOf(breaking).first();
+    breaking.breakOff();
+    await expect(broken).rejects.toMatchObject({ code: 'upstream_closed' });
+    const body = bodyOf(left);
+    const first = body.first();
+    body.cancel();
+    expect(await first).toBeUndefined();
+    expect(left.isCancelled).toBe(true);
+  });
+});
