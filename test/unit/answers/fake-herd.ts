@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../../src/errors.ts';
-import type { KnownModel, Lease, LeaseSeen, ModelFacts, Placing, Upstream } from '../../../src/exchange.ts';
+import type { KnownModel, Lease, LeaseSeen, ModelFacts, Upstream } from '../../../src/exchange.ts';
 import { canonicalModel } from '../../../src/fields/model-name.ts';
 import type { RunningModel } from '../../../src/fleet/answers.ts';
 import type { Herd } from '../../../src/fleet/fleet.ts';
@@ -74,7 +74,7 @@ export class FakeHerd implements Herd {
   leave = (upstream: Upstream) => this.know(upstream.name, { inFlight: this.inFlight(upstream) - 1 });
 
   predict = () => undefined;
-  place = (): readonly Placing[] | undefined => undefined;
+  place: Herd['place'] = () => undefined;
   explain = () => [];
   admit = (upstream: Upstream): Lease => {
     const { turnsAway, loadMs = 0 } = this.#of(upstream);
