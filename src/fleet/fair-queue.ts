@@ -72,6 +72,20 @@ class Lane<Item extends Queued> {
     return turns.sort((one, other) => one.start - other.start).map(({ item }) => item);
   }
 
+  /** How many would be served before it; -1: it is not here. What `inOrder` says, without putting everybody in order. */
+  aheadOf(item: Item): number {
+    const own = this.sharerWith(item);
+    let ahead = own === undefined ? -1 : indexIn(own.items, item);
+    if (own === undefined || ahead < 0) return -1;
+    const start = own.start + ahead / own.weight;
+    let isEarlier = true;
+    for (const sharer of this.sharers.values()) {
+      if (sharer === own) isEarlier = false;
+      else ahead += countBefore(sharer, start, isEarlier);
+    }
+    return ahead;
+  }
+
   sharerWith(item: Item): Sharer<Item> | undefined {
     const own = this.sharers.get(item.sharer);
     return own?.items.has(item) === true ? own : this.sharers.get(everybodyElse);
@@ -105,6 +119,28 @@ class Lane<Item extends Queued> {
     this.sharers.clear();
     this.#virtual = 0;
   }
+}
+
+function indexIn<Item>(items: ReadonlySet<Item>, item: Item): number {
+  let index = 0;
+  for (const one of items) {
+    if (one === item) return index;
+    index++;
+  }
+  return -1;
+}
+
+/** How many of a sharer's calls start before that time; `orAt`: or at it. */
+function countBefore({ start, weight, items }: Sharer<unknown>, time: number, orAt: boolean): number {
+  const isBefore = (index: number) => {
+    const own = start + index / weight;
+    return own < time || (orAt && own === time);
+  };
+  let count = Math.min(items.size, Math.max(0, Math.ceil((time - start) * weight)));
+  // Multiplied and divided, a number may be a hair's breadth off.
+  while (count < items.size && isBefore(count)) count++;
+  while (count > 0 && !isBefore(count - 1)) count--;
+  return count;
 }
 
 export class FairQueue<Item extends Queued> {
@@ -144,6 +180,18 @@ export class FairQueue<Item extends Queued> {
     else if (this.#bulk.size > 0) this.#inRow++;
     this.#laneOf(item).serve(item);
     if (this.#bulk.size === 0) this.#inRow = 0;
+  }
+
+  /** 1 is next, by what is known now; 0: it does not wait. */
+  positionOf(item: Item): number {
+    const ahead = this.#laneOf(item).aheadOf(item);
+    if (ahead < 0) return 0;
+    const inRow = Math.min(this.#inRow, interactiveInRow);
+    const ofOthers =
+      item.urgency === 'bulk'
+        ? Math.min(this.#interactive.size, interactiveInRow * (ahead + 1) - inRow)
+        : Math.min(this.#bulk.size, Math.floor((inRow + ahead) / interactiveInRow));
+    return ahead + ofOthers + 1;
   }
 
   /** Everybody in the order of turns, by what is known now. */

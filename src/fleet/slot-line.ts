@@ -43,6 +43,7 @@ export class Line {
   #queue: FairQueue<Waiting> | undefined;
   #serviceMs = usualServiceMs;
   #toldMs = Number.NEGATIVE_INFINITY;
+  #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(setting: LineSetting) {
     this.#setting = setting;
@@ -93,7 +94,7 @@ export class Line {
       waiting.cancel();
       if (this.#queue?.remove(waiting) === true) this.#tell(clock.now());
     });
-    this.#tellOne(waiting, this.#positionOf(waiting));
+    this.#tellOne(waiting, this.#queue.positionOf(waiting));
     return new Promise((resolve, reject) => {
       if (waiting.isGone) return;
       waiting.resolve = resolve;
@@ -158,22 +159,18 @@ export class Line {
   /** For those who look for themselves. */
   #isTurnOf(waiting: Waiting, nowMs: number): boolean {
     this.#dropLost(nowMs);
-    const position = this.#positionOf(waiting);
+    const position = this.#queue?.positionOf(waiting) ?? 0;
     if (position > 0 && position <= this.#free) return true;
     if (position !== waiting.position) this.#tellOne(waiting, position);
     return false;
   }
 
   #dropLost(nowMs: number): void {
-    if (this.#setting.hasBackground || this.waiting === 0) return;
+    if (this.#setting.hasBackground || this.waiting === 0 || nowMs - this.#sweptMs < pollMs) return;
+    this.#sweptMs = nowMs;
     for (const waiting of this.#queue?.inOrder() ?? []) {
       if (nowMs - waiting.seenMs > lostAfterMs) this.#queue?.remove(waiting);
     }
-  }
-
-  /** 1 is next; 0: it does not wait. */
-  #positionOf(waiting: Waiting): number {
-    return (this.#queue?.inOrder().indexOf(waiting) ?? -1) + 1;
   }
 
   /** Tells everybody whose position has changed; in a long line only now and then, because that takes time. */
