@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { type RuntimeName, testedRuntimes } from '../support/runtimes/index.ts';
 import { auth } from './auth.ts';
 import { bodies } from './bodies.ts';
+import { coldLoads } from './cold-loads.ts';
 import { config } from './config.ts';
 import { drain } from './drain.ts';
 import { expressions } from './expressions.ts';
@@ -10,6 +11,7 @@ import { guards } from './guards.ts';
 import { http } from './http.ts';
 import { lists } from './lists.ts';
 import { log } from './log.ts';
+import { options } from './options.ts';
 import { protocols } from './protocols.ts';
 import { queue } from './queue.ts';
 import { resilience } from './resilience.ts';
@@ -25,8 +27,10 @@ import { translation } from './translation.ts';
 const subjects: readonly ((stage: Stage) => void)[] = [
   seedPage,
   protocols,
+  options,
   lists,
   streams,
+  coldLoads,
   failover,
   resilience,
   queue,

@@ -49,8 +49,7 @@ export class Runners {
       const present = this.resident.get(key);
       if (present?.crashed === true || (present !== undefined && Date.now() > present.expiresAt && present.inFlight === 0))
         this.resident.delete(key);
-      else if (present !== undefined && (options.contextLength ?? present.contextLength) === present.contextLength)
-        return 'loaded';
+      else if (present !== undefined && (options.contextLength ?? usualContext(model)) === present.contextLength) return 'loaded';
       const pending = this.#pending.get(key);
       if (pending === undefined) return this.#start(key, model, options);
       if (options.gone.aborted) return 'client left';
@@ -65,7 +64,7 @@ export class Runners {
     options: { loadMs: number; contextLength: number | undefined; gone: AbortSignal },
   ): Promise<LoadOutcome> {
     this.loads.started++;
-    const contextLength = options.contextLength ?? Math.min(4096, contextOf(model));
+    const contextLength = options.contextLength ?? usualContext(model);
     const settled = (async (): Promise<LoadOutcome> => {
       this.resident.delete(key);
       await pause(options.loadMs, options.gone);
@@ -94,7 +93,7 @@ export class Runners {
   place(key: string, model: FakeModel): void {
     this.resident.set(key, {
       model,
-      contextLength: Math.min(4096, contextOf(model)),
+      contextLength: usualContext(model),
       expiresAt: Date.now() + defaultKeepAliveMs,
       inFlight: 0,
       crashed: false,
@@ -110,6 +109,11 @@ export class Runners {
   listed(): ResidentModel[] {
     return [...this.resident.values()].sort((a, b) => b.expiresAt - a.expiresAt);
   }
+}
+
+/** What a call gets that names no context; a runner with another one is loaded anew for it (recording chat-numctx-back). */
+function usualContext(model: FakeModel): number {
+  return Math.min(4096, contextOf(model));
 }
 
 /** OLLAMA_KEEP_ALIVE. */
