@@ -5,6 +5,7 @@ import type { Peer } from '../../../src/platform.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 import { createHerd, type SimulatedHerd } from './herd.ts';
 import { type Asked, play, type Seen } from './player.ts';
+import { createRandom } from './random.ts';
 import type { HerdEvent, Trace } from './trace.ts';
 
 export interface VirtualStage {
@@ -27,8 +28,12 @@ export function herdYaml(urls: readonly string[], more = ''): string {
   return ['fleet:', '  boxes:', ...urls.map((url) => `  - url: ${url}`), more].join('\n');
 }
 
-/** `yaml`: the configuration; left out, the boxes and nothing else. Probes have found all boxes when this settles. */
-export async function openVirtual(trace: Pick<Trace, 'boxes'>, yaml = herdYaml(urlsOf(trace))): Promise<VirtualStage> {
+/**
+ * `yaml`: the configuration; left out, the boxes and nothing else. Probes have found all boxes when this settles. What the gateway
+ * leaves to chance (the pauses between probes) follows a seed from then on, so that a run can be had again.
+ */
+export async function openVirtual(trace: Pick<Trace, 'boxes'>, yaml = herdYaml(urlsOf(trace)), seed = 1): Promise<VirtualStage> {
+  Math.random = createRandom(seed).next;
   const clock = createFakeClock();
   const urls = urlsOf(trace);
   const herd = createHerd({ clock, boxes: trace.boxes.map((box, at) => ({ ...box, url: urls[at] ?? '' })) });
