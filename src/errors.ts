@@ -16,6 +16,7 @@ export const errorTable = {
   // The request may not pass.
   api_key_missing: { status: 401, retryable: false },
   api_key_invalid: { status: 401, retryable: false },
+  relay_caller_unknown: { status: 401, retryable: false },
   admin_scope_required: { status: 403, retryable: false },
   foreign_client: { status: 403, retryable: false },
   foreign_host: { status: 403, retryable: false },

@@ -11,6 +11,7 @@ import type { AnswerRewrite } from './exchange/rewrite.ts';
 import type { Upstream } from './exchange/upstream.ts';
 import type { Wait, Work } from './exchange/work.ts';
 import { endToEndHeaders } from './http/hop-headers.ts';
+import type { SignedCaller } from './http/signed-caller.ts';
 import type { JsonDraft } from './json/object-text.ts';
 import type { Clock, Peer } from './platform.ts';
 
@@ -28,7 +29,7 @@ export type {
   StreamWhole,
   TextScope,
 } from './exchange/texts.ts';
-export type { BoxOptions, Fleet, KnownModel, ModelFacts, Upstream } from './exchange/upstream.ts';
+export type { BoxOptions, Fleet, KnownModel, LegCaller, ModelFacts, Upstream } from './exchange/upstream.ts';
 export type { Ask, Lease, LeaseSeen, Placing, Prediction, Wait, Waiter, Work } from './exchange/work.ts';
 export type { EventFacts, StreamSeen, StreamShape, TokenCounts } from './streams/shape.ts';
 
@@ -152,6 +153,8 @@ export interface Exchange {
   identity: Identity | undefined;
   /** What policies found out about the caller, by CEL variable; undefined until one has something to tell. */
   claims: Claims | undefined;
+  /** What a Corral in front has said of the caller, and proven; undefined: it is a client of this Corral itself. */
+  relayed?: SignedCaller | undefined;
   /** CEL's `metadata`, set by transformations. */
   metadata: Record<string, unknown> | undefined;
   /** Request headers (lower case) that a policy has used up, such as a verified key: they go to no upstream. */

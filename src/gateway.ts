@@ -37,6 +37,13 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
   const { mayConnect } = plan;
   let isDraining = false;
 
+  const { leg } = tools;
+
+  const enter: Step = (c) => {
+    const known = leg?.know(c.env);
+    return known === undefined ? walk(c) : known.then(() => walk(c));
+  };
+
   const walk: Step = (c) => {
     const exchange = c.env;
     if (isDraining)
@@ -63,7 +70,7 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
   };
 
   const app = new Hono<GatewayEnv>({ strict: true });
-  app.all('*', (c) => guard(c, walk));
+  app.all('*', (c) => guard(c, leg === undefined ? walk : enter));
 
   return {
     fetch(request, peer) {
@@ -72,7 +79,8 @@ export function createGateway(plan: Plan, tools: AnswerTools & ExchangeScope): G
       if (probes !== undefined) peer.waitUntil(probes);
       const exchange = createExchange(request, peer, tools);
       if (tools.startTrace !== undefined) exchange.trace = tools.startTrace(exchange);
-      return tools.exchanges.close(exchange, app.fetch(request, exchange));
+      const answer = tools.exchanges.close(exchange, app.fetch(request, exchange));
+      return leg === undefined ? answer : leg.early(exchange, answer);
     },
     get inFlight() {
       return tools.exchanges.open;

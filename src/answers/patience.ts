@@ -21,6 +21,8 @@ type Form = 'stream' | 'json';
 /** Undefined: the client waits for what the box says, however long. */
 export function patienceFor(exchange: Exchange, call: Call, tools: AnswerTools): Patience | undefined {
   const { protocol } = call;
+  // A Corral in front is kept waiting in another way, which lets it see how it went (http/early-answer.ts).
+  if (exchange.relayed !== undefined) return undefined;
   // What a policy reads to its end before the client gets any of it cannot begin early.
   if (protocol.kind !== 'inference' || exchange.answerIsRead) return undefined;
   if (call.isStream) return protocol.heartbeat === undefined ? undefined : new Patience(exchange, 'stream', tools);

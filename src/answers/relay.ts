@@ -4,6 +4,7 @@ import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
+import { OpenedBody } from '../http/early-answer.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { tellBox } from './placed.ts';
@@ -35,7 +36,9 @@ export function relayAnswer(
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   exchange.status = status;
   const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
-  if (!headersOnly && mustBeRewritten(attempt)) return relayRewritten(exchange, call, { attempt, answered, ended }, tools);
+  // What was read here already is no body that the runtime could take over.
+  if (!headersOnly && (mustBeRewritten(attempt) || body instanceof OpenedBody))
+    return relayRewritten(exchange, call, { attempt, answered, ended }, tools);
   exchange.isRelayed = true;
   const watch = watchAnswer(candidate.target.upstream, answered, tools);
   let hasEnded = false;

@@ -22,6 +22,8 @@ export function sharerOf({ identity, claims }: Exchange, share: ShareSetting): s
 }
 
 export function shareOf(exchange: Exchange, share: ShareSetting): Pick<Work, 'sharer' | 'weight' | 'urgency'> {
+  // What a Corral in front has said counts, and not what stands in headers beside it.
+  if (exchange.relayed !== undefined) return exchange.relayed;
   const metadata = exchange.identity?.metadata;
   const isBulk = exchange.headers.get(classHeader) === 'bulk';
   return {

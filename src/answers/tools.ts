@@ -5,6 +5,7 @@ import type { CallAllowances } from '../exchange.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import type { TokenRatios } from '../fleet/token-ratio.ts';
 import type { IdleWatch } from '../streams/idle.ts';
+import type { Leg } from './leg.ts';
 import type { Exchanges } from './open-exchange.ts';
 
 export interface AnswerTools extends AttemptTools {
@@ -20,6 +21,8 @@ export interface AnswerTools extends AttemptTools {
   };
   readonly tokenRatios: TokenRatios;
   readonly random: () => number;
+  /** Set in the relay's role: what Corrals in front say of their callers. */
+  readonly leg?: Leg | undefined;
   /** Whether the built-in demo box may answer while no real one does. */
   readonly hasDemo: boolean;
 }

@@ -5,7 +5,8 @@
  */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import { type Attempt, type AttemptRecord, type Fleet, type Lease, onGone } from '../exchange.ts';
-import type { Platform, UpstreamResponse } from '../platform.ts';
+import { isEarly, openEarly } from '../http/early-answer.ts';
+import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts';
 
 /** Silence after which a box that owes headers is asked whether it lives, and how often from then on. */
 const firstDoubtMs = 250;
@@ -60,14 +61,10 @@ export async function send(
   }
   // Last, and here, so that no policy and no log sees them: they are the box's own, such as a tunnel's credential.
   if (upstream.box !== undefined) Object.assign(outgoing.headers, upstream.box.headers);
-  const settled = tools.platform.send({
-    method: outgoing.method,
-    url: upstream.baseUrl + outgoing.path + outgoing.query,
-    headers: outgoing.headers,
-    body,
-    signal: controller.signal,
-    tls: upstream.tls,
-  });
+  const url = upstream.baseUrl + outgoing.path + outgoing.query;
+  const wanted = { method: outgoing.method, url, headers: outgoing.headers, body, signal: controller.signal, tls: upstream.tls };
+  const legHeaders = tools.fleet.legHeaders?.(upstream, wanted, exchange);
+  const settled = legHeaders === undefined ? tools.platform.send(wanted) : sendOverLeg(wanted, legHeaders, attempt, tools);
   let hasLeft = false;
   let isSettled = false;
   onGone(exchange, () => {
@@ -96,6 +93,17 @@ export async function send(
     isSettled = true;
     stopWatching();
   }
+}
+
+/** To a relay: with what it asks for, and its answer as it is, however early it has begun. */
+async function sendOverLeg(
+  wanted: UpstreamRequest,
+  legHeaders: Promise<Readonly<Record<string, string>>>,
+  { upstream }: Attempt,
+  { platform }: SendTools,
+): Promise<UpstreamResponse> {
+  const response = await platform.send({ ...wanted, headers: { ...wanted.headers, ...(await legHeaders) } });
+  return isEarly(response) ? openEarly(response, upstream.name) : response;
 }
 
 /** Ends the try at its limits, and when the box turns out to be dead. One timer at a time. */

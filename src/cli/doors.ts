@@ -14,7 +14,7 @@ export interface OpenedDoor {
 }
 
 /** What of a plan, in force or next, ports are opened for. */
-type Ports = Pick<NextPlan, 'ports' | 'tlsOf' | 'everyRouteIsProtected'>;
+type Ports = Pick<NextPlan, 'ports' | 'tlsOf' | 'everyRouteIsProtected' | 'hasRelaySecret'>;
 
 export interface Doors {
   /** Those that are open now, in the order of the configuration. */
@@ -52,7 +52,11 @@ interface Wanted {
 
 /** All ports or none: a Corral that serves half of its configuration would look whole. */
 export async function openDoors(opened: Ports & Pick<Opened, 'gateway'>, settings: Settings, openDoor: OpenDoor): Promise<Doors> {
-  const hostnameFor = ({ everyRouteIsProtected }: Ports) => settings.host ?? (everyRouteIsProtected ? '0.0.0.0' : '127.0.0.1');
+  const hostnameFor = ({ everyRouteIsProtected, hasRelaySecret }: Ports) => {
+    const hostname = settings.host ?? (everyRouteIsProtected ? '0.0.0.0' : '127.0.0.1');
+    if (settings.isRelay !== true || hasRelaySecret === true || isLoopbackHost(hostname)) return hostname;
+    throw new CannotListen(relayWithoutSecret(hostname));
+  };
   let entries: Entry[] = [];
 
   const open = async ({ key, bindPort, port, tls }: Wanted, hostname: string, until?: Promise<void>): Promise<Entry> => {
@@ -155,6 +159,14 @@ function wantedBy({ ports, tlsOf }: Ports, settings: Settings): Wanted[] {
     const speaks = tls === undefined ? '' : tls.root === undefined ? ' tls' : ' mtls';
     return { key: `${name}${speaks}`, bindPort, port: isFirst ? settings.port : bindPort, tls };
   });
+}
+
+function isLoopbackHost(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '::1' || hostname.startsWith('127.');
+}
+
+function relayWithoutSecret(hostname: string): string {
+  return `--relay listens on ${hostname} and has no secret, so that nobody could be told from a stranger. Give this Corral and those in front of it the same CORRAL_RELAY_SECRET (openssl rand -hex 32), or listen on 127.0.0.1`;
 }
 
 function retire(entry: Entry): void {

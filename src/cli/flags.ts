@@ -9,6 +9,7 @@ export interface Flags {
   readonly host: string | undefined;
   readonly port: string | undefined;
   readonly allowHosts: readonly string[];
+  readonly relay: boolean;
   readonly allowAnonymous: boolean;
   readonly noDemo: boolean;
   readonly validateOnly: boolean;
@@ -34,6 +35,7 @@ const known = {
   'ignore-unsupported': { type: 'boolean', about: 'leave out what Corral has not got; what it might have locked answers 503' },
   host: { type: 'string', value: 'ADDRESS', about: 'listen here; 0.0.0.0 is every interface' },
   port: { type: 'string', value: 'PORT', about: "instead of the first bind's port; 0 is any free one" },
+  relay: { type: 'boolean', about: 'stand beside the boxes, for Corrals in front that know CORRAL_RELAY_SECRET' },
   'allow-anonymous': { type: 'boolean', about: 'serve other machines on routes without a key, too' },
   'allow-host': {
     type: 'string',
@@ -64,6 +66,7 @@ export function flagsOf(args: readonly string[]): FlagsResult {
       host: values.host,
       port: values.port,
       allowHosts: values['allow-host'] ?? [],
+      relay: values.relay ?? false,
       allowAnonymous: values['allow-anonymous'] ?? false,
       noDemo: values['no-demo'] ?? false,
       validateOnly: values['validate-only'] ?? false,
@@ -115,7 +118,7 @@ export function helpText(): string {
     '',
     'Without -f or -c: CORRAL_CONFIG (a path, or the YAML itself), then ./corral.yaml, then the boxes of CORRAL_BOXES',
     '(desk=192.168.1.7,http://box.lan:11434), then the Ollama at OLLAMA_HOST or localhost:11434. Further variables: CORRAL_HOST, CORRAL_PORT, CORRAL_ALLOW_ANONYMOUS, CORRAL_API_KEY (asked of every',
-    'client), CORRAL_ADMIN_TOKEN, OLLAMA_ORIGINS.',
+    'client), CORRAL_ADMIN_TOKEN, CORRAL_RELAY, CORRAL_RELAY_SECRET (known to a relay and to the Corrals in front of it), OLLAMA_ORIGINS.',
     '',
   ].join('\n');
 }

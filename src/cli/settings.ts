@@ -27,6 +27,7 @@ export function settingsOf(flags: Flags, surroundings: Surroundings): SettingsRe
         config,
         host: hostOf(flags.host ?? filled(env('CORRAL_HOST'))),
         port: portOf(flags.port, '--port') ?? portOf(filled(env('CORRAL_PORT')), 'CORRAL_PORT'),
+        isRelay: flags.relay || environment.isRelay === true,
         allowAnonymous: flags.allowAnonymous || environment.allowAnonymous,
         allowedHosts: flags.allowHosts,
         ignoreUnsupported: flags.ignoreUnsupported || environment.ignoreUnsupported === true,

@@ -10,6 +10,7 @@ import type { Platform } from '../platform.ts';
 import { type AiOptions, ai } from '../policies/ai.ts';
 import { policies, policyNamed } from '../policies/index.ts';
 import type { Place, PolicyDefinition, PolicyScope } from '../policies/policy.ts';
+import { unlessRelayed } from '../policies/relayLock.ts';
 import { PlanError } from './upstreams.ts';
 
 /** One place's policies. A stack of them is outermost first: listener, route, backend, provider. */
@@ -26,6 +27,8 @@ export interface PolicyLayer {
 export interface PolicySurroundings extends Omit<PolicyScope, 'yamlPath' | 'stateKey' | 'serverOf' | 'warn'> {
   serverOf(ref: ServerRef, yamlPath: string): SideServer;
   warn(yamlPath: string, message: string): void;
+  /** The relay's role: Corrals in front have asked for keys already. */
+  readonly isRelay?: boolean;
   /** For what is found out later, while requests are answered. */
   readonly report: Platform['report'];
 }
@@ -60,7 +63,9 @@ export function middlewaresOf(
     if (onRequest === undefined) return [];
     return placedIn(policy, layers).flatMap(({ options, layer }) => {
       const middleware = onRequest(options, scopeOf(policy, options, layer, surroundings));
-      return middleware === undefined ? [] : [named(policy.name, middleware)];
+      if (middleware === undefined) return [];
+      const isLock = surroundings.isRelay === true && policy.protects !== undefined;
+      return [named(policy.name, isLock ? unlessRelayed(middleware) : middleware)];
     });
   });
   return [...refusalOf(layers).map((refuse) => named('refused', async () => refuse())), ...made];

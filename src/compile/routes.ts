@@ -9,6 +9,7 @@ import { apiKey } from '../policies/apiKey.ts';
 import type { CorsOptions } from '../policies/cors.ts';
 import type { CsrfOptions } from '../policies/csrf.ts';
 import { createLocalGuard } from '../policies/localOnly.ts';
+import { createRelayLock } from '../policies/relayLock.ts';
 import type { MatchRule, PathRule, ValueRule } from '../routes/rules.ts';
 import { createRouteTable, type RouteEntry } from '../routes/table.ts';
 import { type BackendScope, compileBackends, mergeAiBackends } from './ai-backend.ts';
@@ -113,7 +114,8 @@ function compileGroup(members: readonly RouteKeyed[], scope: RouteScope, path: r
   const group = delegatedTo(first);
   if (group !== undefined) return { ...place, route: compileChildren(first, group, scope, path) };
   const layer = routeLayer(first);
-  const isProtected = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
+  const hasLock = isProtectedBy([scope.listener]) || isProtectedBy([layer]);
+  const isProtected = hasLock || scope.surroundings.isRelay === true;
   // One route, one memory: whoever reaches the second member has the same limits left as at the first.
   const layerOf = (member: RouteKeyed): PolicyLayer => ({ ...routeLayer(member), stateKey: layer.stateKey });
   const compiled = members.map((member) =>
@@ -131,13 +133,15 @@ function compileGroup(members: readonly RouteKeyed[], scope: RouteScope, path: r
   return {
     route: {
       name: first.name,
-      policies: isProtected ? middlewares : [guardOf(scope, layer), ...middlewares],
+      policies: hasLock ? middlewares : [isProtected ? relayLock : guardOf(scope, layer), ...middlewares],
       backend,
       isProtected,
     },
     ...place,
   };
 }
+
+const relayLock = named('relayLock', createRelayLock());
 
 function hasModels(backend: Backend): boolean {
   return backend.kind === 'ai' || (backend.kind === 'weighted' && backend.choices.some((choice) => hasModels(choice.backend)));

@@ -1,5 +1,6 @@
 /** The settings of the whole process, with their defaults by runtime (design decision 10). */
 import type { Config, FleetConfig } from '../config/schema.ts';
+import type { LegSecrets } from '../fleet/relay.ts';
 import type { FleetTuning } from '../fleet/tuning.ts';
 import type { Platform } from '../platform.ts';
 import type { PlanSettings } from './plan.ts';
@@ -29,6 +30,20 @@ export function settingsOf({ config, fleet, frontendPolicies }: Config, runtime:
     allowances: { webSearch: fleet.allowWebSearch, billingLine: fleet.affinity.keepBillingLine },
     tuning: tuningOf(fleet),
     fleet,
+  };
+}
+
+/** The secret of the file goes before the one of the environment, as elsewhere. */
+export function legOf(
+  { secret, accessClientId, accessClientSecret }: FleetConfig['relay'],
+  fromEnvironment?: string,
+): LegSecrets {
+  return {
+    secret: secret ?? fromEnvironment,
+    access:
+      accessClientId === undefined || accessClientSecret === undefined
+        ? undefined
+        : { id: accessClientId, secret: accessClientSecret },
   };
 }
 

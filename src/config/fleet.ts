@@ -5,7 +5,7 @@ import { byteSizeField } from '../fields/byte-size.ts';
 import { checkTimezone, minutesOf } from '../fields/cron.ts';
 import { durationField } from '../fields/duration.ts';
 import { onlyHere } from '../fields/portable.ts';
-import { holdsSecret, secretField } from '../fields/secret.ts';
+import { holdsSecret, leastSecret, secretField, secretTooShort } from '../fields/secret.ts';
 import { FieldError, textField } from '../fields/text-field.ts';
 
 /** Durations that become timers: not so short that Corral does nothing else, not longer than the runtimes' timers (24 days). */
@@ -267,6 +267,7 @@ const embeddingsField = z
 const relayField = z
   .strictObject({
     secret: secretField
+      .refine((secret) => secret.length >= leastSecret, secretTooShort)
       .optional()
       .describe(
         'What both ends of the leg know; what a Corral in front says of the caller is signed with it. Also `CORRAL_RELAY_SECRET`.',
@@ -278,6 +279,9 @@ const relayField = z
       .optional()
       .describe('Cloudflare Access service token, sent to relays behind it: its id.'),
     accessClientSecret: secretField.optional().describe('And its secret.'),
+  })
+  .refine(({ accessClientId: id, accessClientSecret: secret }) => (id === undefined) === (secret === undefined), {
+    error: 'accessClientId and accessClientSecret belong together',
   })
   .prefault({})
   .describe('A Corral beside its box that owns slots, queue and loads for the Corrals in front of it (`corral --relay`).');

@@ -1,6 +1,7 @@
 /** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
 
 import { judgeEdited } from '../answers/edited.ts';
+import { createLeg, type Leg } from '../answers/leg.ts';
 import { createNamedContexts } from '../answers/named-contexts.ts';
 import { createOllamaOptions } from '../answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../answers/open-exchange.ts';
@@ -18,6 +19,7 @@ import type { HeldLoads } from '../fleet/held-loads.ts';
 import { TokenRatios } from '../fleet/token-ratio.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import type { SideCalls } from '../http/side-calls.ts';
+import { ReplayMemory } from '../http/signed-caller.ts';
 import type { Platform } from '../platform.ts';
 import { createBodyReader } from '../protocols/body-reader.ts';
 import { createBodyBudget } from '../protocols/decode.ts';
@@ -63,6 +65,7 @@ export function assembleGateway(
     probeIntervalMs,
     tuning: plan.settings.tuning,
     boxes,
+    leg: plan.leg,
     warm: plan.warm,
   });
   // Exchanges are numbered from 0 under each plan.
@@ -95,17 +98,32 @@ export function assembleGateway(
     limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,
-    onClientGone: ({ attempt, model, startedMs, abort, settled }) =>
-      heldLoads.onClientGone({
+    leg: settings.isRelay === true ? legOf(plan, platform, state) : undefined,
+    onClientGone: ({ attempt, model, startedMs, abort, settled }) => {
+      // Its own Corral keeps the load.
+      if (herd.isRelay(attempt.upstream)) return abort();
+      return heldLoads.onClientGone({
         upstream: attempt.upstream,
         model,
         startedMs,
         abort,
         settled,
         waitUntil: (work) => attempt.exchange.peer.waitUntil(work),
-      }),
+      });
+    },
   };
   return { gateway: createGateway(plan, tools), herd, observation };
+}
+
+/** What has been here once stays known across reloads. */
+function legOf(
+  { leg: { secret }, settings: { fleet } }: CompiledPlan,
+  { clock, runtime }: Platform,
+  state: State,
+): Leg | undefined {
+  if (secret === undefined) return undefined;
+  const memory = state.kept('relayedRequests', () => new ReplayMemory());
+  return createLeg({ secret, clock, runtime, heartbeatMs: fleet.loads.heartbeat, memory });
 }
 
 /** How often silent streams are looked at: as seldom as what is configured allows. */

@@ -50,7 +50,7 @@ function servesNothing(): boolean {
   return main.port === undefined && opened.ports.length > 0;
 }
 
-type Ports = Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected'>;
+type Ports = Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected' | 'hasRelaySecret'>;
 
 function mainPortOf({ ports, tlsOf }: Ports) {
   const plain = ports.filter((port) => tlsOf(port) === undefined);
@@ -58,8 +58,8 @@ function mainPortOf({ ports, tlsOf }: Ports) {
 }
 
 /** The ports that Corral opens itself. */
-function tlsPortsOf({ ports, tlsOf, everyRouteIsProtected }: Ports): Ports {
-  return { ports: ports.filter((port) => tlsOf(port) !== undefined), tlsOf, everyRouteIsProtected };
+function tlsPortsOf({ ports, tlsOf, everyRouteIsProtected, hasRelaySecret }: Ports): Ports {
+  return { ports: ports.filter((port) => tlsOf(port) !== undefined), tlsOf, everyRouteIsProtected, hasRelaySecret };
 }
 
 async function goOn(hostname: string, port: number): Promise<void> {

@@ -36,6 +36,8 @@ export function draftOf(settings: Settings, platform: Platform, parts: CompilePa
       platform,
       apiKey: settings.apiKey,
       adminToken: settings.adminToken,
+      isRelay: settings.isRelay === true,
+      relaySecret: settings.relaySecret,
       allowAnonymous: settings.allowAnonymous,
       allowedHosts: settings.allowedHosts,
       originPatterns: settings.originPatterns,

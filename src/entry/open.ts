@@ -38,6 +38,8 @@ export interface Opened {
   tlsOf(port: number): ServerTls | undefined;
   /** Then it may listen beyond loopback by itself (design decision 6). */
   readonly everyRouteIsProtected: boolean;
+  /** Both ends of the leg to a relay may know each other. */
+  readonly hasRelaySecret?: boolean | undefined;
   readonly admin: AdminAddresses;
   readonly warnings: readonly string[];
   /** A line at a path of the YAML, for what is found out beside the plan. */
@@ -91,7 +93,8 @@ export interface ConfigSync {
 }
 
 /** The plan that would take over. */
-export interface NextPlan extends Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected' | 'admin' | 'warnings' | 'plan'> {
+export interface NextPlan
+  extends Pick<Opened, 'ports' | 'tlsOf' | 'everyRouteIsProtected' | 'hasRelaySecret' | 'admin' | 'warnings' | 'plan'> {
   /** What differs from the plan in force, for people: `routes +chat -old`. */
   readonly changes: readonly string[];
   /** From now on requests are answered by this plan. Does not wait, cannot fail. */
@@ -225,6 +228,9 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
     get everyRouteIsProtected() {
       return current.plan.everyRouteIsProtected;
     },
+    get hasRelaySecret() {
+      return current.plan.leg.secret !== undefined;
+    },
     get admin() {
       return adminOf(current.plan);
     },
@@ -250,7 +256,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
       configDump({
         version,
         written: current.written,
-        secrets: [settings.apiKey, settings.adminToken].filter((secret) => secret !== undefined),
+        secrets: [settings.apiKey, settings.adminToken, settings.relaySecret].filter((secret) => secret !== undefined),
         plan: current.plan,
         warnings: current.warnings,
         boxes: current.herd.describe(),
@@ -280,6 +286,7 @@ function openRunning(first: Draft, settings: Settings, platform: Platform, parts
         ports: portsOf(plan),
         tlsOf: (port) => tlsIn(plan, port),
         everyRouteIsProtected: plan.everyRouteIsProtected,
+        hasRelaySecret: plan.leg.secret !== undefined,
         admin: adminOf(plan),
         changes: changesBetween(current.plan, plan),
         swap: () => swap(draft, told),

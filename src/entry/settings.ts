@@ -2,6 +2,8 @@
 import { boxListOf, boxListVariable, type ListedBox } from '../fields/box-list.ts';
 import type { ReadFile } from '../fields/files.ts';
 import { ollamaHostOf } from '../fields/ollama-host.ts';
+import { leastSecret, secretTooShort } from '../fields/secret.ts';
+import { FieldError } from '../fields/text-field.ts';
 
 export interface Settings {
   readonly config: ConfigText;
@@ -18,6 +20,10 @@ export interface Settings {
   /** Asked of every client, on every listener. */
   readonly apiKey: string | undefined;
   readonly adminToken: string | undefined;
+  /** `--relay`: this Corral stands beside its boxes, for Corrals in front of it. */
+  readonly isRelay?: boolean;
+  /** CORRAL_RELAY_SECRET: what both ends of that leg know. */
+  readonly relaySecret?: string | undefined;
   /** CORRAL_BOXES: the herd, where the configuration names no backends itself. */
   readonly boxes?: readonly ListedBox[];
   /** OLLAMA_ORIGINS, split at its commas. */
@@ -47,6 +53,8 @@ export function environmentSettings(
     ignoreUnsupported: isTrue(env('CORRAL_IGNORE_UNSUPPORTED')),
     apiKey: filled(env('CORRAL_API_KEY')),
     adminToken: filled(env('CORRAL_ADMIN_TOKEN')),
+    isRelay: isTrue(env('CORRAL_RELAY')),
+    relaySecret: relaySecretOf(filled(env('CORRAL_RELAY_SECRET'))),
     boxes: boxListOf(env(boxListVariable)),
     originPatterns: (env('OLLAMA_ORIGINS') ?? '')
       .split(',')
@@ -65,6 +73,12 @@ function withOllamaHost(env: (name: string) => string | undefined): (name: strin
 /** The configuration of whoever only names boxes; undefined without any. */
 export function herdConfigOf(boxes: readonly ListedBox[] | undefined): ConfigText | undefined {
   return boxes === undefined || boxes.length === 0 ? undefined : { text: '{}', name: boxListVariable };
+}
+
+function relaySecretOf(text: string | undefined): string | undefined {
+  const secret = text?.trim();
+  if (secret !== undefined && secret.length < leastSecret) throw new FieldError(`CORRAL_RELAY_SECRET: ${secretTooShort}`);
+  return secret;
 }
 
 /** An empty variable is how compose files and CI say "unset". */

@@ -18,6 +18,10 @@ export function isSecretField(field: z.core.$ZodType): boolean {
 
 const expected = 'a text, or {file: "path"} with the path of a file that holds it';
 
+/** Letters: what is signed with a secret may be read by others, and a short one be found by trying. */
+export const leastSecret = 16;
+export const secretTooShort = `expected ${leastSecret} letters or more: make one with openssl rand -hex 32`;
+
 /** Trimmed: an editor's last newline is no part of a key. An empty secret locks nothing, so it is an error. */
 function secretOf(text: string): string {
   const secret = text.trim();

@@ -1,12 +1,15 @@
 /** How a call comes to a box: first a slot, in turn, and then the model in memory. */
 import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
 import type { Loads } from './loads.ts';
+import type { BoxOwner, Grant } from './owner.ts';
 import type { Run } from './rates.ts';
 import type { Slot, Slots } from './slots.ts';
 
 export interface AdmissionParts {
   readonly slots: Slots;
   readonly loads: Loads;
+  /** Where it is not this process that grants. */
+  readonly owner?: BoxOwner | undefined;
   /** Told of every lease that has ended: what teaches how fast the box is. */
   onEnd(ask: Ask, seen: LeaseSeen & { readonly loadMs: number }): void;
   /** A call begins at the box: what it comes to teaches the box's rates. */
@@ -15,8 +18,31 @@ export interface AdmissionParts {
 
 /** Rejects as `Slots.take` and `Loads.ready` do; the slot is free again then. */
 export function admitTo(parts: AdmissionParts, ask: Ask, waiter: Waiter): Lease | Promise<Lease> {
+  const { owner } = parts;
+  if (owner !== undefined) return owner.admit(ask, waiter).then((grant) => countedHere(parts, ask, waiter, grant));
   const slot = parts.slots.take(ask, waiter);
   return slot instanceof Promise ? slot.then((granted) => loaded(parts, ask, waiter, granted)) : loaded(parts, ask, waiter, slot);
+}
+
+/** Placement looks at what is under way from here. */
+async function countedHere(parts: AdmissionParts, ask: Ask, waiter: Waiter, grant: Grant): Promise<Lease> {
+  const slot = await parts.slots.take(ask, waiter);
+  return leaseOf(
+    parts,
+    ask,
+    {
+      queuedMs: grant.queuedMs,
+      began() {
+        slot.began();
+        grant.began();
+      },
+      end() {
+        slot.end();
+        grant.end();
+      },
+    },
+    grant.loadMs,
+  );
 }
 
 function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Lease | Promise<Lease> {

@@ -1,13 +1,17 @@
 /** One bounded question to a box: limited in time and in bytes, asked once however many want to know, never throwing. */
 import { GatewayError } from '../errors.ts';
 import type { Upstream } from '../exchange.ts';
+import { isEarly, openEarly } from '../http/early-answer.ts';
 import type { Clock, Platform } from '../platform.ts';
+import type { RelayLeg } from './relay.ts';
 
 export interface Question {
   readonly upstream: Upstream;
   /** Such as `/api/version`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The way there, where it asks for credentials. */
+  readonly leg?: Pick<RelayLeg, 'headersFor'>;
   /** Sent by POST; without it the path is asked for by GET. */
   readonly json?: string;
   readonly limitMs: number;
@@ -79,17 +83,21 @@ export async function ask(platform: Platform, question: Question): Promise<Answe
 }
 
 async function fetchText(platform: Platform, question: Question, signal: AbortSignal): Promise<Answer | GatewayError> {
-  const { upstream, path, headers, json, maxBytes } = question;
+  const { upstream, path, headers, json, maxBytes, leg } = question;
   const type = json === undefined ? undefined : { 'content-type': 'application/json' };
+  const method = json === undefined ? 'GET' : 'POST';
+  const url = upstream.baseUrl + path;
   try {
-    const response = await platform.send({
-      method: json === undefined ? 'GET' : 'POST',
-      url: upstream.baseUrl + path,
-      headers: { accept: 'application/json', ...type, ...headers },
+    const legHeaders = leg?.headersFor({ method, url });
+    const received = await platform.send({
+      method,
+      url,
+      headers: { accept: 'application/json', ...type, ...headers, ...(legHeaders && (await legHeaders)) },
       body: json === undefined ? undefined : new TextEncoder().encode(json),
       signal,
       tls: upstream.tls,
     });
+    const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
     const text = await response.body.read(maxBytes).then(
       (bytes) => new TextDecoder().decode(bytes),
       () => undefined,

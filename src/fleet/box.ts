@@ -10,7 +10,9 @@ import { Capacity } from './capacity.ts';
 import { Duty } from './duty.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads.ts';
+import type { BoxOwner } from './owner.ts';
 import { Rates } from './rates.ts';
+import { type LegSecrets, legTrouble, noSecrets, RelayLeg } from './relay.ts';
 import type { Shows } from './shows.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { FleetTuning } from './tuning.ts';
@@ -27,6 +29,8 @@ export interface BoxSetting {
   /** From 0 up to 1; spreads the probes of many boxes and many gateways. */
   readonly jitter: () => number;
   readonly stop: Stop;
+  readonly leg?: LegSecrets | undefined;
+  readonly owner?: BoxOwner | undefined;
   /** What models can do, for all boxes together. */
   readonly shows?: Shows;
   /** The box lists something else than before. */
@@ -66,6 +70,10 @@ export class Box implements LoadingPlace {
   readonly duty = new Duty();
   /** Of loads that keep a model warm, by model. */
   readonly warming = new Map<string, WarmTry>();
+  /** The way to it, where a relay stands before it. */
+  readonly leg: RelayLeg;
+  /** Who says who may come; undefined: this process, or a relay. */
+  readonly owner: BoxOwner | undefined;
   /** When the next look is due, on the clock. */
   dueMs = never;
   /** Grows with every change of what the box lists. */
@@ -98,6 +106,9 @@ export class Box implements LoadingPlace {
     const { platform, jitter } = setting;
     this.#setting = setting;
     this.#headers = setting.headers;
+    this.leg = new RelayLeg(platform.clock);
+    this.leg.adopt(setting.leg ?? noSecrets);
+    this.owner = setting.owner;
     this.breaker = new Breaker(jitter, {
       opened: (model, forMs, failures, why) =>
         platform.report(
@@ -135,11 +146,17 @@ export class Box implements LoadingPlace {
     headers,
     probeIntervalMs,
     tuning,
-  }: Pick<BoxSetting, 'upstream' | 'headers' | 'probeIntervalMs' | 'tuning'>): void {
+    leg = noSecrets,
+  }: Pick<BoxSetting, 'upstream' | 'headers' | 'probeIntervalMs' | 'tuning' | 'leg'>): void {
+    this.leg.adopt(leg);
     this.upstream = upstream;
     this.#headers = headers;
     this.#probeIntervalMs = probeIntervalMs;
     this.tuning = tuning;
+  }
+
+  get isOwnedElsewhere(): boolean {
+    return this.owner !== undefined || this.leg.isRelay;
   }
 
   get inFlight(): number {
@@ -225,6 +242,7 @@ export class Box implements LoadingPlace {
       path,
       json,
       headers: this.#headers,
+      leg: this.leg,
       limitMs,
       maxBytes: maxPostedBytes,
       stop,
@@ -236,7 +254,8 @@ export class Box implements LoadingPlace {
     const { platform, stop } = this.#setting;
     const json = JSON.stringify({ model });
     const limits = { limitMs: showLimitMs, maxBytes: maxShowBytes };
-    return ask(platform, { upstream: this.upstream, path: '/api/show', json, headers: this.#headers, ...limits, stop });
+    const { leg } = this;
+    return ask(platform, { upstream: this.upstream, path: '/api/show', json, headers: this.#headers, leg, ...limits, stop });
   }
 
   /** Asks everything anew: a look that began before now may have seen what was there before. */
@@ -312,7 +331,12 @@ export class Box implements LoadingPlace {
   }
 
   async #readVersion(): Promise<boolean> {
-    const answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+    let answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+    // A relay, or what stands before it, asks for what others shall not see.
+    for (let again = 0; again < 2 && !(answer instanceof GatewayError); again++) {
+      if (!this.leg.learn(answer, this.upstream.baseUrl)) break;
+      answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+    }
     if (!this.#setting.stop.isStopped) this.#judge(answer);
     return this.isAlive === true;
   }
@@ -333,6 +357,11 @@ export class Box implements LoadingPlace {
   }
 
   #judgeStanding(answer: Answer): void {
+    const trouble = legTrouble(answer, answer.text, this.upstream.name);
+    if (trouble !== undefined) {
+      this.#liveness.down(this.#nowMs, trouble);
+      return;
+    }
     const standing = standingOf(answer, this.upstream.name);
     if (standing.is === 'unreachable') {
       this.#liveness.down(this.#nowMs, standing.trouble);
@@ -373,7 +402,7 @@ export class Box implements LoadingPlace {
 
   #ask(path: string, limitMs: number, maxBytes: number): Promise<Answer | GatewayError> {
     const { platform, stop } = this.#setting;
-    return ask(platform, { upstream: this.upstream, path, headers: this.#headers, limitMs, maxBytes, stop });
+    return ask(platform, { upstream: this.upstream, path, headers: this.#headers, leg: this.leg, limitMs, maxBytes, stop });
   }
 }
 

@@ -8,6 +8,8 @@ import type { Platform } from '../platform.ts';
 import { createStop } from './ask.ts';
 import { Box } from './box.ts';
 import { createDriftWatch, driftOf } from './drift.ts';
+import type { OwnerOf } from './owner.ts';
+import type { LegSecrets } from './relay.ts';
 import { createRounds } from './rounds.ts';
 import { createShows, type Shows } from './shows.ts';
 import type { FleetTuning } from './tuning.ts';
@@ -18,6 +20,7 @@ export interface BoxWanted {
   readonly headers: Readonly<Record<string, string>>;
   readonly probeIntervalMs: number;
   readonly tuning: FleetTuning;
+  readonly leg?: LegSecrets | undefined;
 }
 
 export interface Boxes {
@@ -48,6 +51,8 @@ export interface BoxesSetting {
   readonly instanceId: string;
   /** From 0 up to 1; Math.random unless a test says otherwise. */
   readonly jitter?: () => number;
+  /** Left out: this process owns all boxes. */
+  readonly ownerOf?: OwnerOf;
 }
 
 interface Entry {
@@ -57,7 +62,7 @@ interface Entry {
   takers: number;
 }
 
-export function createBoxes({ platform, instanceId, jitter = Math.random }: BoxesSetting): Boxes {
+export function createBoxes({ platform, instanceId, jitter = Math.random, ownerOf }: BoxesSetting): Boxes {
   const entries = new Map<string, Entry>();
   const byBox = new Map<Box, Entry>();
   // Old plans' upstreams find their boxes as long as anybody holds them.
@@ -72,7 +77,8 @@ export function createBoxes({ platform, instanceId, jitter = Math.random }: Boxe
 
   const open = (place: string, wanted: BoxWanted): Entry => {
     const stop = createStop();
-    const box = new Box({ ...wanted, platform, instanceId, jitter, stop, shows, onChange: lookForDrift });
+    const owner = ownerOf?.(wanted);
+    const box = new Box({ ...wanted, platform, instanceId, jitter, stop, shows, onChange: lookForDrift, owner });
     const entry: Entry = { place, box, stop: stop.stop, takers: 0 };
     entries.set(place, entry);
     byBox.set(box, entry);

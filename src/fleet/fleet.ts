@@ -17,6 +17,7 @@ import type { TrippedModel } from './breaker.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './place.ts';
 import type { Run } from './rates.ts';
+import type { LegSecrets } from './relay.ts';
 import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
@@ -33,6 +34,8 @@ export interface FleetSetting {
   /** Between two probes of a box that answers. */
   readonly probeIntervalMs?: number;
   readonly tuning?: FleetTuning;
+  /** What relays among the boxes want to know. */
+  readonly leg?: LegSecrets;
   /** From 0 up to 1; Math.random unless a test says otherwise. */
   readonly jitter?: () => number;
   /** The boxes of all plans; left out, this herd has its own. */
@@ -105,6 +108,7 @@ const maxCaughtUpAtOnce = 2;
 
 /** The herd with those who look after it. */
 export interface TendedHerd extends Herd {
+  isRelay(upstream: Upstream): boolean;
   readonly keeper: Keeper;
 }
 
@@ -177,6 +181,8 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       const digest = boxOf(upstream)?.catalogue?.get(canonical(model))?.digest;
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
+    isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
+    legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
     checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
@@ -214,7 +220,8 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       try {
         const onEnd = (_: Ask, seen: LeaseSeen) => box.breaker.ended(model, clock.now(), seen);
         const begin = runsOf(box, model, ask);
-        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd, begin }, ask, waiter);
+        const owner = box.leg.isRelay ? undefined : box.owner;
+        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd, begin, owner }, ask, waiter);
         return admitted instanceof Promise ? admitted.catch(refused) : admitted;
       } catch (thrown) {
         return refused(thrown);
@@ -238,10 +245,13 @@ function runsOf(box: Box, model: string, { numCtx }: Ask): (ask: Ask, loadMs: nu
 }
 
 /** Several names of one place are one box, named after the first: several routes may name it. */
-function boxesOf({ upstreams, headersFor, probeIntervalMs = 10_000, tuning = usualTuning }: FleetSetting, boxes: Boxes): Box[] {
+function boxesOf(
+  { upstreams, headersFor, probeIntervalMs = 10_000, tuning = usualTuning, leg }: FleetSetting,
+  boxes: Boxes,
+): Box[] {
   const byPlace = new Map<string, Box>();
   for (const upstream of upstreams) {
-    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs, tuning };
+    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs, tuning, leg };
     const place = placeOf(wanted);
     const known = byPlace.get(place);
     if (known === undefined) byPlace.set(place, boxes.take(wanted));

@@ -27,6 +27,8 @@ export interface LoadingPlace {
   readonly upstream: Upstream;
   readonly tuning: FleetTuning;
   readonly isBox: boolean;
+  /** Somebody else loads its models. */
+  readonly isOwnedElsewhere?: boolean;
   /** The last list of models; undefined when there never was one. */
   readonly catalogue: ReadonlyMap<string, KnownModel> | undefined;
   /** Whether the model is in memory, with this many tokens of context or more. Undefined: not known. */
@@ -79,7 +81,7 @@ class BoxLoads implements Loads {
 
   ready(ask: Ask, waiter: Waiter): Promise<number> | undefined {
     const place = this.#place;
-    if (!place.tuning.ownsLoads || !place.isBox) return undefined;
+    if (!place.tuning.ownsLoads || !place.isBox || place.isOwnedElsewhere === true) return undefined;
     const model = canonical(ask.model);
     if (place.holds(model, ask.numCtx) !== false) return undefined;
     // What the box has not got, or would hand on to Ollama's cloud, gets the box's own answer.

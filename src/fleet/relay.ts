@@ -1,0 +1,142 @@
+/**
+ * The leg to a box behind a relay, as the Corral in front sees it. A relay (`corral --relay`) is found out by its answer to a
+ * probe; from then on every request to it says who calls, signed with the secret that both ends know. The relay owns the slots, the
+ * queue and the loads of its box, for all Corrals in front of it: here nothing waits.
+ */
+import { GatewayError } from '../errors.ts';
+import type { LegCaller } from '../exchange.ts';
+import {
+  callerHeader,
+  callerSigner,
+  relayHeader,
+  type SignCaller,
+  type SignedCaller,
+  type SignedRequest,
+} from '../http/signed-caller.ts';
+import type { Clock } from '../platform.ts';
+import { type Advice, messageOf } from './advice.ts';
+
+/** What both ends know, and what opens the way between them. */
+export interface LegSecrets {
+  readonly secret: string | undefined;
+  /** A service token of Cloudflare Access. */
+  readonly access: { readonly id: string; readonly secret: string } | undefined;
+}
+
+export const noSecrets: LegSecrets = { secret: undefined, access: undefined };
+
+/** Corral itself: probes, and whatever it does with a box on its own account. */
+const itself: SignedCaller = { name: 'corral', isAdmin: true, sharer: '', weight: 1, urgency: 'interactive' };
+
+type Seen = { readonly status: number; readonly headers: Headers };
+
+export class RelayLeg {
+  readonly #clock: Pick<Clock, 'wallTime'>;
+  #secrets: LegSecrets = noSecrets;
+  #sign: SignCaller | undefined;
+  #isRelay = false;
+  /** Cloudflare Access stands before it. */
+  #hasAccess = false;
+
+  constructor(clock: Pick<Clock, 'wallTime'>) {
+    this.#clock = clock;
+  }
+
+  /** The box's own Corral stands before it. */
+  get isRelay(): boolean {
+    return this.#isRelay;
+  }
+
+  /** As the newest plan has them. */
+  adopt(secrets: LegSecrets): void {
+    if (secrets.secret !== this.#secrets.secret) {
+      this.#sign = secrets.secret === undefined ? undefined : callerSigner(secrets.secret);
+    }
+    this.#secrets = secrets;
+  }
+
+  /** What a request carries beside its own headers; undefined where that is nothing, as for every box without a relay. */
+  headersFor(request: SignedRequest, caller?: LegCaller): Promise<Readonly<Record<string, string>>> | undefined {
+    const sign = this.#isRelay ? this.#sign : undefined;
+    const access = this.#hasAccess ? this.#secrets.access : undefined;
+    return sign === undefined && access === undefined ? undefined : this.#headers(sign, access, request, caller);
+  }
+
+  /**
+   * Learns from the answer to a probe, for which `url` was asked. True: it turned away what did not show a credential that is here, so
+   * that asking once more makes sense.
+   */
+  learn({ status, headers }: Seen, url: string): boolean {
+    const had = this.#isRelay && this.#sign !== undefined;
+    const hadAccess = this.#hasAccess;
+    if (isAccessRefusal(status, headers)) {
+      // Only where nobody on the way can read it.
+      this.#hasAccess = this.#secrets.access !== undefined && url.startsWith('https:');
+      return this.#hasAccess && !hadAccess;
+    }
+    if (headers.get(relayHeader) !== null) this.#isRelay = true;
+    else if (status < 300) this.#isRelay = false;
+    return status === 401 && this.#isRelay && this.#sign !== undefined && !had;
+  }
+
+  async #headers(
+    sign: SignCaller | undefined,
+    access: LegSecrets['access'],
+    request: SignedRequest,
+    caller: LegCaller | undefined,
+  ): Promise<Readonly<Record<string, string>>> {
+    const headers: Record<string, string> = {};
+    if (access !== undefined) {
+      headers['cf-access-client-id'] = access.id;
+      headers['cf-access-client-secret'] = access.secret;
+    }
+    if (sign !== undefined) {
+      const signed = caller === undefined ? itself : callerOf(caller);
+      headers[callerHeader] = await sign(signed, request, this.#clock.wallTime());
+    }
+    return headers;
+  }
+}
+
+function callerOf({ identity, work }: LegCaller): SignedCaller {
+  return {
+    name: identity?.name,
+    isAdmin: identity?.isAdmin === true,
+    sharer: work?.sharer ?? (identity?.name === undefined ? '' : `key:${identity.name}`),
+    weight: work?.weight ?? 1,
+    urgency: work?.urgency ?? 'interactive',
+  };
+}
+
+/** Cloudflare Access sends people to its login page, and turns programs away with 403 and its own headers. */
+export function isAccessRefusal(status: number, headers: Headers): boolean {
+  const location = headers.get('location') ?? '';
+  if (status === 302 || status === 303) return /^https:\/\/[\w.-]+\.cloudflareaccess\.com\//.test(location);
+  return (status === 401 || status === 403) && (headers.get('www-authenticate') ?? '').startsWith('Cloudflare-Access');
+}
+
+/** What keeps the leg from working, with words of its own about the mend. */
+export class LegTrouble extends GatewayError {
+  readonly advice: Advice;
+
+  constructor(advice: Advice) {
+    super('upstream_unavailable', advice.why);
+    this.advice = advice;
+  }
+}
+
+/** What the answer to a probe says of the leg; undefined: nothing is wrong with that. */
+export function legTrouble({ status, headers }: Seen, text: string | undefined, name: string): LegTrouble | undefined {
+  if (isAccessRefusal(status, headers)) {
+    return new LegTrouble({
+      why: `${name} stands behind Cloudflare Access, which did not let this gateway in.`,
+      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret (an https address only).',
+    });
+  }
+  if (status !== 401 || headers.get(relayHeader) === null) return undefined;
+  const said = messageOf(text ?? '');
+  return new LegTrouble({
+    why: `${name} is a Corral relay and does not let this gateway in.`,
+    mend: said === undefined ? 'Give both ends the same CORRAL_RELAY_SECRET (or fleet.relay.secret).' : `It says: ${said}.`,
+  });
+}
