@@ -8,7 +8,7 @@ export interface Script {
   /** refused, unresolved: fails at once. silent: never says anything, as when SYNs are dropped. */
   fault?: 'refused' | 'unresolved' | 'silent';
   delayMs?: number;
-  /** Path → JSON value, or a whole answer. Paths without an entry get 404. */
+  /** Path → JSON value, a whole answer, or what makes one of the request's body. Paths without an entry get 404. */
   answers: Record<string, unknown>;
 }
 
@@ -27,6 +27,8 @@ export interface Asked {
   readonly url: string;
   readonly atMs: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** The body as it was sent. */
+  readonly text: string;
 }
 
 export interface World {
@@ -49,7 +51,8 @@ export function createWorld({ hasBackground = true } = {}): World {
 
   const send = async (request: UpstreamRequest) => {
     const { origin, pathname } = new URL(request.url);
-    asked.push({ url: request.url, atMs: clock.now(), headers: request.headers });
+    const sent = request.body instanceof Uint8Array ? new TextDecoder().decode(request.body) : '';
+    asked.push({ url: request.url, atMs: clock.now(), headers: request.headers, text: sent });
     const script = scripts.get(origin);
     if (script === undefined || script.fault === 'unresolved') throw new GatewayError('upstream_unresolved', 'no such host');
     if (script.fault === 'refused') throw new GatewayError('upstream_refused', 'connection refused');
@@ -62,7 +65,8 @@ export function createWorld({ hasBackground = true } = {}): World {
     } finally {
       open--;
     }
-    const found = Object.hasOwn(script.answers, pathname) ? script.answers[pathname] : new Raw(404, '404 page not found');
+    const scripted = Object.hasOwn(script.answers, pathname) ? script.answers[pathname] : new Raw(404, '404 page not found');
+    const found: unknown = typeof scripted === 'function' ? await scripted(sent) : scripted;
     const raw = found instanceof Raw ? found : new Raw(200, JSON.stringify(found), { 'content-type': 'application/json' });
     return {
       status: raw.status,
