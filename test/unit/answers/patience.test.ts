@@ -2,6 +2,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
+import type { Upstream, Waiter } from '../../../src/exchange.ts';
 import { type Answer, client, createStage, type Stage } from './stage.ts';
 import { boxes, json } from './words.ts';
 
@@ -301,10 +302,12 @@ describe('what leaves early', () => {
   test('the first heartbeat says what is waited for', async () => {
     const stage = stageFor(() => late());
     const { admit } = stage.herd;
-    stage.herd.admit = (upstream, ask, waiter) => {
+    const slowly = async (upstream: Upstream, _: unknown, waiter: Waiter) => {
       waiter.onWait?.({ for: 'load', boxName: 'gpu\n1', position: 0 });
-      return new Promise((resolve) => stage.clock.after(50_000, () => resolve(admit(upstream, ask, waiter)))) as never;
+      await new Promise<void>((resolve) => stage.clock.after(50_000, resolve));
+      return admit(upstream);
     };
+    Object.assign(stage.herd, { admit: slowly });
     const answer = await until(stage, stage.ask('/v1/chat/completions', chat));
     expect(answer.headers.get('x-corral-wait')).toBe('loading llama3.2 on gpu?1');
     const text = await until(stage, answer.text());

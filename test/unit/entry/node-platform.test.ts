@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Door } from '../../../src/entry/door.ts';
 import { nodeDoors } from '../../../src/entry/node-door.ts';
 import { createNodePlatform, type NodePlatform } from '../../../src/entry/node-platform.ts';
-import type { Peer, UpstreamRequest } from '../../../src/platform.ts';
+import type { Inject, Peer, Relay, UpstreamRequest } from '../../../src/platform.ts';
 import { decoder, encoder, type RecordingTap, recordingTap, type TapScript } from './recording-tap.ts';
 
 const closing: (() => unknown)[] = [];
@@ -70,6 +70,7 @@ async function front(
   boxUrl: string,
   script: TapScript = {},
   wrap: (response: Response) => Response = (response) => response,
+  onOpen?: Relay['onOpen'],
 ): Promise<Front> {
   const platform = newPlatform();
   const tap = recordingTap(script);
@@ -83,7 +84,7 @@ async function front(
       const { pathname } = new URL(request.url);
       const response = await platform.send(ask(boxUrl + pathname, { method: request.method }));
       const headersOnly = request.method === 'HEAD' || response.status === 204;
-      return wrap(await platform.respond({ ...response, tap, headersOnly }));
+      return wrap(await platform.respond({ ...response, tap, headersOnly, onOpen }));
     },
   });
   closing.push(() => door.close());
@@ -377,6 +378,33 @@ describe('an answer on its way to the client', () => {
     expect(written).toBeLessThan(512);
     // And goes on where it stopped.
     expect((await response.arrayBuffer()).byteLength).toBe(1_024 * 64 * 1024);
+  });
+
+  it.each([
+    ['piped', (response: Response) => response],
+    ['as a stream that a policy has wrapped', (response: Response) => new Response(response.body, response)],
+  ])('takes what Corral puts in itself, past the tap, until it is over: %s', async (_, wrap) => {
+    let finish = () => undefined as unknown;
+    const url = await box((_, outgoing) => {
+      outgoing.writeHead(200, { 'content-type': 'text/event-stream' });
+      outgoing.write('one');
+      finish = () => outgoing.end('two');
+    });
+    let inject: Inject = () => false;
+    const { url: frontUrl, tap } = await front(url, {}, wrap, (given) => {
+      inject = given;
+    });
+    const response = await fetch(frontUrl);
+    const reader = response.body?.getReader();
+    const read = async () => decoder.decode((await reader?.read())?.value);
+    expect(await read()).toBe('one');
+    expect(inject(encoder.encode(': x'))).toBe(true);
+    expect(await read()).toBe(': x');
+    finish();
+    expect(await read()).toBe('two');
+    expect((await reader?.read())?.done).toBe(true);
+    expect(tap.calls).toEqual(['push one', 'push two', 'end']);
+    expect(inject(encoder.encode(': y'))).toBe(false);
   });
 
   it('has headers only for HEAD and 204', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { WebBody } from '../../../src/entry/web-body.ts';
 import { respondWeb } from '../../../src/entry/web-respond.ts';
-import type { Relay } from '../../../src/platform.ts';
+import type { Inject, Relay } from '../../../src/platform.ts';
 import { decoder, encoder, type RecordingTap, recordingTap, type TapScript } from './recording-tap.ts';
 
 interface Upstream {
@@ -315,5 +315,50 @@ describe('WebBody.first', () => {
     body.cancel();
     expect(await first).toBeUndefined();
     expect(left.isCancelled).toBe(true);
+  });
+});
+
+describe('what Corral puts in itself', () => {
+  const opened = (box: Upstream) => {
+    let inject: Inject = () => false;
+    const onOpen = (given: Inject) => {
+      inject = given;
+    };
+    const made = relayed(box, eventStream, {}, { onOpen });
+    return { made, inject: (text: string) => inject(encoder.encode(text)) };
+  };
+
+  it('reaches a client that waits, past the tap, between what comes', async () => {
+    const box = upstream();
+    const { made, inject } = opened(box);
+    const reader = await readerOf(made);
+    const first = next(reader);
+    expect(inject(': 1\n\n')).toBe(true);
+    expect(await first).toBe(': 1\n\n');
+    const second = next(reader);
+    box.send('one');
+    expect(await second).toBe('one');
+    const third = next(reader);
+    expect(inject(': 2\n\n')).toBe(true);
+    expect(await third).toBe(': 2\n\n');
+    box.end();
+    expect(await next(reader)).toBeUndefined();
+    expect(made.tap.calls).toEqual(['push one', 'end']);
+    expect(inject(': 3\n\n')).toBe(false);
+  });
+
+  it('is not heaped up for one that does not read', async () => {
+    const { made, inject } = opened(upstream());
+    const reader = await readerOf(made);
+    expect([inject('a'), inject('b'), inject('c')]).toEqual([true, false, false]);
+    expect(await next(reader)).toBe('a');
+    expect(inject('d')).toBe(true);
+  });
+
+  it('ends with the client', async () => {
+    const { made, inject } = opened(upstream());
+    const reader = await readerOf(made);
+    await reader.cancel();
+    expect(inject('a')).toBe(false);
   });
 });

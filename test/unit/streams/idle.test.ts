@@ -112,3 +112,63 @@ test('stopping twice, or after death, is harmless', async () => {
   a.stop();
   expect([watch.size, clock.pending]).toEqual([1, 1]);
 });
+
+test('once: at the first look after so much silence, and no more', async () => {
+  const { clock, watch, heard } = setUp();
+  const stream = watch.watch();
+  await clock.advance(300);
+  stream.once(10_000, () => heard.push(`late ${clock.now()}`));
+  await clock.advance(9_000);
+  expect(heard).toEqual([]);
+  await clock.advance(60_000);
+  expect(heard).toEqual(['late 10000']);
+  stream.stop();
+  expect(clock.pending).toBe(0);
+});
+
+test('T2: beat: no silence is longer than asked for, wherever in it a byte comes', async () => {
+  for (let atMs = 0; atMs <= 2_000; atMs += 250) {
+    const { clock, watch } = setUp();
+    const stream = watch.watch();
+    const bytesMs: number[] = [0];
+    stream.beat(15_000, () => {
+      bytesMs.push(clock.now());
+      return true;
+    });
+    await clock.advance(20_000 + atMs);
+    stream.touch();
+    bytesMs.push(clock.now());
+    await clock.advance(60_000);
+    const gaps = bytesMs.slice(1).map((time, index) => time - (bytesMs[index] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(15_000);
+    // Not more often than needed either.
+    expect(bytesMs.length).toBeLessThan(10);
+    stream.stop();
+  }
+});
+
+test('beat: what could not be said is said at the next look', async () => {
+  const { clock, watch, heard } = setUp();
+  let mayPass = false;
+  const stream = watch.watch();
+  stream.beat(15_000, () => {
+    heard.push(`${mayPass} ${clock.now()}`);
+    return mayPass;
+  });
+  await clock.advance(15_500);
+  mayPass = true;
+  await clock.advance(5_000);
+  expect(heard).toEqual(['false 13000', 'false 14000', 'false 15000', 'true 16000']);
+});
+
+test('a stream of its own each: a timer for every one, none is left behind', async () => {
+  const clock = createFakeClock();
+  const watch = createIdleWatch({ clock, sweepMs: 1_000, maxSilentMs: 30_000, isEachAlone: true });
+  const streams = [watch.watch(), watch.watch(), watch.watch()];
+  expect([clock.pending, watch.size]).toEqual([3, 3]);
+  streams[0]?.stop();
+  streams[0]?.stop();
+  expect([clock.pending, watch.size]).toEqual([2, 2]);
+  for (const stream of streams) stream.stop();
+  expect([clock.pending, watch.size]).toEqual([0, 0]);
+});
