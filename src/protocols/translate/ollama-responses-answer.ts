@@ -31,7 +31,11 @@ function wholeOf(line: NativeLine, request: ObjectText): string {
 }
 
 function reasoningItem(id: string, thinking: string): object {
-  return { id, type: 'reasoning', summary: [{ type: 'summary_text', text: thinking }], encrypted_content: thinking };
+  return { id, type: 'reasoning', summary: [summaryPart(thinking)], encrypted_content: thinking };
+}
+
+function summaryPart(text: string): object {
+  return { type: 'summary_text', text };
 }
 
 function callItem(id: string, { id: callId, name }: NativeCall, status: string, input: string): object {
@@ -95,13 +99,16 @@ class ResponsesWriter implements LineWriter {
 
   #think(thinking: string): string {
     let sent = '';
-    if (this.#reasoningId === undefined) {
-      this.#reasoningId = `rs_${freshId()}`;
+    const isNew = this.#reasoningId === undefined;
+    this.#reasoningId ??= `rs_${freshId()}`;
+    const place = { item_id: this.#reasoningId, output_index: this.#index, summary_index: 0 };
+    if (isNew) {
       const item = { id: this.#reasoningId, type: 'reasoning', summary: [] };
       sent += this.#event('response.output_item.added', { output_index: this.#index, item });
+      // A box leaves this out, and the openai SDK throws at the first delta then.
+      sent += this.#event('response.reasoning_summary_part.added', { ...place, part: summaryPart('') });
     }
     this.#thinking += thinking;
-    const place = { item_id: this.#reasoningId, output_index: this.#index, summary_index: 0 };
     return sent + this.#event('response.reasoning_summary_text.delta', { ...place, delta: thinking });
   }
 
@@ -110,12 +117,15 @@ class ResponsesWriter implements LineWriter {
     if (id === undefined) return '';
     const text = this.#thinking;
     const item = reasoningItem(id, text);
-    const place = { output_index: this.#index++ };
+    const place = { item_id: id, output_index: this.#index++, summary_index: 0 };
     this.#output.push(item);
     this.#reasoningId = undefined;
     this.#thinking = '';
-    const done = this.#event('response.reasoning_summary_text.done', { item_id: id, ...place, summary_index: 0, text });
-    return done + this.#event('response.output_item.done', { ...place, item });
+    return (
+      this.#event('response.reasoning_summary_text.done', { ...place, text }) +
+      this.#event('response.reasoning_summary_part.done', { ...place, part: summaryPart(text) }) +
+      this.#event('response.output_item.done', { output_index: place.output_index, item })
+    );
   }
 
   #call(calls: readonly NativeCall[]): string {
