@@ -43,6 +43,18 @@ describe('placement', () => {
     expect(order(three, { a: lacks, c: has })).toEqual(['c', 'b', '(a)']);
   });
 
+  test('a box that is out of service comes after all others that may serve, even those that are down', () => {
+    const cordoned: Facts = { ...has, isCordoned: true };
+    expect(order(three, { a: cordoned, b: has, c: has })).toEqual(['b', 'c', 'a']);
+    expect(order(three, { a: cordoned, b: { ...has, isAlive: false }, c: lacks })).toEqual(['b', 'a', '(c)']);
+    // Nobody else has it: its own refusal says more than their 404.
+    expect(order(three, { a: cordoned, b: lacks, c: lacks })).toEqual(['a', '(b)', '(c)']);
+    const weighted = [target('a', { weight: 9 }), target('b', { weight: 1 })];
+    expect(order(weighted, { a: cordoned, b: has }, 'llama3.2', () => 0.99)).toEqual(['b', 'a']);
+    const grouped = [target('a', { group: 0 }), target('b', { group: 1 })];
+    expect(order(grouped, { a: cordoned, b: has })).toEqual(['b', 'a']);
+  });
+
   test('names compare as Ollama compares them', () => {
     expect(order(three, { b: { models: ['LLAMA3.2'] }, a: lacks, c: lacks })).toEqual(['b', '(a)', '(c)']);
   });
