@@ -38,10 +38,12 @@ llm: {port: 3000, models: [{name: "*", provider: ollama}]}`,
   telemetry.upstreamCall('ExtAuthz', 0.01);
   telemetry.retryRefused?.();
   telemetry.promptTruncated?.('m', 'desk');
+  telemetry.queueWait?.('desk', 1.5);
+  telemetry.queueRejected?.('desk', 'full');
   return metrics.text({
     version: '1.0.0',
     inFlight: 1,
-    boxes: [{ name: 'desk', isAlive: true }],
+    boxes: [{ name: 'desk', isAlive: true, waiting: 2 }],
     reloads: { succeeded: 1, failed: 1, isSynchronized: true },
   });
 }

@@ -666,6 +666,7 @@ it('reports boxes without credentials', () => {
     url: 'http://attic:11434',
     isAlive: undefined,
     isBox: true,
+    waiting: 0,
     version: undefined,
     models: undefined,
     why: undefined,
