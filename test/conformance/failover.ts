@@ -133,6 +133,50 @@ export function failover(stage: Stage): void {
       });
     }
 
+    const failing = [
+      ['out of memory', { outOfMemory: true }],
+      ['a runner that crashes', { crashAfterTokens: 0 }],
+    ] as const;
+    for (const [name, faults] of failing) {
+      stage.it(`${name} → the next box, streamed or not`, async () => {
+        const bad = await stage.box({ faults });
+        const good = await stage.box();
+        const corral = await stage.corral({
+          yaml: herdOf(
+            [
+              { name: 'bad', at: bad.port },
+              { name: 'good', at: good.port },
+            ],
+            { inGroups: true },
+          ),
+        });
+        for (const stream of [false, true]) {
+          const reply = await chat(corral.url, { stream });
+          expect(reply.status).toBe(200);
+          expect(reply.text).not.toContain('"error"');
+        }
+        expect(inferencesOf(good)).toHaveLength(2);
+      });
+    }
+
+    stage.it('T9: a stream that is cut before its first byte → the next box', async () => {
+      const models = [{ name: 'llama3.2', resident: true }];
+      const bad = await stage.box({ models, faults: { cutAfterChunks: 0 } });
+      const good = await stage.box({ models });
+      const corral = await stage.corral({
+        yaml: herdOf(
+          [
+            { name: 'bad', at: bad.port },
+            { name: 'good', at: good.port },
+          ],
+          { inGroups: true },
+        ),
+      });
+      const reply = await chat(corral.url, { stream: true });
+      expect([reply.status, reply.text.endsWith('data: [DONE]\n\n'), reply.text.includes('"error"')]).toEqual([200, true, false]);
+      expect([inferencesOf(bad).length, inferencesOf(good).length]).toEqual([1, 1]);
+    });
+
     stage.it('busy (503 in Ollama’s words) everywhere: its words and the mend', async () => {
       const box = await stage.box({ faults: { busy: true } });
       const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });

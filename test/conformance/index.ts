@@ -23,6 +23,7 @@ import { streams } from './streams.ts';
 import { telemetry } from './telemetry.ts';
 import { traffic } from './traffic.ts';
 import { translation } from './translation.ts';
+import { truncation } from './truncation.ts';
 
 const subjects: readonly ((stage: Stage) => void)[] = [
   seedPage,
@@ -32,6 +33,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   streams,
   coldLoads,
   failover,
+  truncation,
   resilience,
   queue,
   safety,
