@@ -64,14 +64,15 @@ export async function refusalFor<Refused extends Readable>(refusal: Refused, { r
 }
 
 /**
- * The context that the configuration pins for a model on a box: for loads that no client asks for. `targets`: of the plan, or of
- * the part of it that is meant; of several that would serve the model the largest holds.
+ * The context that the configuration pins for a model: for loads that no client asks for. `targets`: of the plan, or of one box of
+ * it; of several that would serve the model the largest holds. `model`: as the box calls it.
  */
-export function pinnedNumCtxFor(targets: readonly Target[], baseUrl: string, model: string): number | undefined {
+export function pinnedNumCtxFor(targets: readonly Target[], model: string): number | undefined {
   const name = canonicalModel(model);
   const asksFor = (asked: string | undefined) => asked !== undefined && canonicalModel(asked) === name;
-  const pins = targets.flatMap(({ upstream, pinnedNumCtx, modelFor }) =>
-    pinnedNumCtx !== undefined && upstream.baseUrl === baseUrl && asksFor(modelFor(model, true)) ? [pinnedNumCtx] : [],
-  );
+  const pins = targets.flatMap(({ pinnedNumCtx, modelFor, declares, takes }) => {
+    if (pinnedNumCtx === undefined || !asksFor(modelFor(model, true))) return [];
+    return asksFor(declares) || takes === undefined || takes(model) ? [pinnedNumCtx] : [];
+  });
   return pins.length === 0 ? undefined : Math.max(...pins);
 }

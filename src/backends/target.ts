@@ -32,6 +32,8 @@ export interface Target {
   readonly namesFormats: boolean;
   /** The context that the configuration pins for every call and every load here, in tokens (`overrides.num_ctx`). */
   readonly pinnedNumCtx?: number | undefined;
+  /** Of the names that clients use, those that come here (`llm.models`); undefined: all. */
+  readonly takes?: ((requested: string) => boolean) | undefined;
   /** The model that the configuration names for this target, if it does. */
   readonly declares: string | undefined;
   /**

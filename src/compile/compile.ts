@@ -1,6 +1,6 @@
 /** Config → Plan: all three dialects end in binds with listeners with routes. */
 import type { MiddlewareHandler } from 'hono';
-import type { Backend } from '../backends/target.ts';
+import { type Backend, targetsOf } from '../backends/target.ts';
 import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { GatewayEnv, Upstream } from '../exchange.ts';
 import type { LegSecrets } from '../fleet/relay.ts';
@@ -103,11 +103,12 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
     warnings.push(`policies[${index}].target: names nothing here that serves requests, so this policy does nothing`);
   warnOfUnusedBoxes(upstreams, backendScope.surroundings.warn);
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
+  const targets = routes.flatMap(({ backend }) => targetsOf(backend));
   return {
     binds,
     upstreams: upstreams.all,
     settings,
-    warm: compileWarm(config.fleet, upstreams.all, backendScope.surroundings.warn),
+    warm: compileWarm(config.fleet, upstreams.all, targets, backendScope.surroundings.warn),
     telemetry: compileTelemetry(config, backendScope.surroundings),
     mayConnect: networkVerdictOf(config.frontendPolicies.networkAuthorization, (message) =>
       warnings.push(`frontendPolicies.networkAuthorization: ${message}`),

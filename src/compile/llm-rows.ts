@@ -95,7 +95,8 @@ function rowOf(
   ];
   const { surroundings } = scope;
   warnOfPassthrough(model, layers, (message) => surroundings.warn(yamlPath, message));
-  const target = createAiTarget(providerTargetFor(shared?.config.name ?? shownName(model.name, provider), provider, params), {
+  const pattern = compileModelPattern(model.name);
+  const served = createAiTarget(providerTargetFor(shared?.config.name ?? shownName(model.name, provider), provider, params), {
     upstreams: scope.upstreams,
     surroundings,
     layers,
@@ -104,8 +105,9 @@ function rowOf(
     passthrough: model.passthrough,
     yamlPath,
   });
+  const target: Target = { ...served, takes: (name) => pattern.matches(name) };
   return {
-    pattern: compileModelPattern(model.name),
+    pattern,
     isPublic: model.visibility === 'public',
     headers: model.matches.map(({ headers }) => headers.map(valueRuleOf)),
     mayUse: compileRules(model, (message) => surroundings.warn(`${yamlPath}.authorization`, message)),

@@ -1,4 +1,6 @@
 /** `fleet.warm`: which models stay in memory, and when. */
+import { pinnedNumCtxFor } from '../backends/native.ts';
+import type { Target } from '../backends/target.ts';
 import type { FleetConfig, WarmConfig } from '../config/schema.ts';
 import type { Upstream } from '../exchange.ts';
 import { minutesOf } from '../fields/cron.ts';
@@ -7,6 +9,7 @@ import type { WarmRule } from '../fleet/warm.ts';
 export function compileWarm(
   { warm }: FleetConfig,
   upstreams: readonly Upstream[],
+  targets: readonly Target[],
   warn: (yamlPath: string, message: string) => void,
 ): readonly WarmRule[] {
   const names = upstreams.filter(({ kind }) => kind === 'box').map(({ name }) => name);
@@ -18,7 +21,11 @@ export function compileWarm(
         warn(`fleet.warm[${index}].boxes[${at}]`, `no box is called "${name}": ${known}`);
       }
     }
-    return ruleOf(entry);
+    const pinned = pinnedNumCtxFor(targets, entry.model);
+    if (pinned !== undefined && entry.numCtx !== undefined && entry.numCtx !== pinned) {
+      warn(`fleet.warm[${index}].numCtx`, `overrides pin num_ctx ${pinned} for this model: that holds`);
+    }
+    return ruleOf({ ...entry, numCtx: pinned ?? entry.numCtx });
   });
 }
 
