@@ -41,6 +41,7 @@ llm: {port: 3000, models: [{name: "*", provider: ollama}]}`,
   telemetry.queueWait?.('desk', 1.5);
   telemetry.queueRejected?.('desk', 'full');
   return metrics.text({
+    driftingModels: 1,
     version: '1.0.0',
     inFlight: 1,
     boxes: [{ name: 'desk', isAlive: true, waiting: 2 }],
