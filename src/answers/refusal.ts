@@ -17,6 +17,8 @@ import {
   wordsOf,
 } from '../fleet/advice.ts';
 import type { LoadFailed } from '../fleet/load-answer.ts';
+import { isRelayRefusal, relayRefusalAdvice } from '../fleet/relay.ts';
+import { tunnelFault } from '../fleet/tunnels.ts';
 import { tellBox } from './placed.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';
@@ -78,6 +80,11 @@ function mendOf(
     const boxes = new Set(asked.map(({ target }) => target.upstream));
     const names = [...new Set(modelsSeen(exchange, [...boxes], tools).map(({ name }) => name))];
     return { code: 'model_not_found', advice: missingModelAdvice(model, said, names) };
+  }
+  const tunnel = tunnelFault(status, text, upstream.name);
+  if (tunnel !== undefined) return { code: 'upstream_unavailable', advice: tunnel.advice, status: tunnel.status };
+  if (isRelayRefusal(status, text)) {
+    return { code: 'upstream_unavailable', advice: relayRefusalAdvice(upstream.name, said), status: 502 };
   }
   if (isForeignHostRefusal(status, text)) {
     return { code: 'upstream_foreign_host', advice: foreignHostAdvice(upstream), status: 502 };

@@ -2,7 +2,7 @@
  * The words of errors: what happened to which box, and what to do about it, after the Troubleshooting section of the Ollama
  * page. Pure. Boxes are named, never their URLs; lists and messages are bounded.
  */
-import type { GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { KnownModel, Upstream } from '../exchange.ts';
 import type { RunningModel } from './answers.ts';
 import { nearestName, smallerVariants } from './variants.ts';
@@ -18,8 +18,19 @@ const maxNames = 10;
 const maxNameLength = 200;
 const maxMessageLength = 500;
 
+/** What keeps a box from serving, found out with the mend. */
+export class AdvisedTrouble extends GatewayError {
+  readonly advice: Advice;
+
+  constructor(advice: Advice) {
+    super('upstream_unavailable', wordsOf(advice));
+    this.advice = advice;
+  }
+}
+
 /** Why a box does not serve, and the mend. */
 export function troubleAdvice(upstream: Upstream, error: GatewayError): Advice {
+  if (error instanceof AdvisedTrouble) return error.advice;
   const { name } = upstream;
   const { port, isHere } = placeOf(upstream.baseUrl);
   switch (error.code) {

@@ -2,8 +2,10 @@
 import { GatewayError } from '../errors.ts';
 import type { KnownModel } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
+import { AdvisedTrouble } from './advice.ts';
 import type { Answer } from './ask.ts';
 import { itemTexts } from './item-texts.ts';
+import { tunnelFault } from './tunnels.ts';
 
 /** A model in a box's memory, as `/api/ps` tells of it. */
 export interface RunningModel {
@@ -37,6 +39,8 @@ const maxVersionLength = 64;
 /** Reads the answer to `/api/version`. `name` is the box's, for messages. */
 export function standingOf(answer: Answer, name: string): Standing {
   const { status, text } = answer;
+  const fault = tunnelFault(status, text ?? '', name);
+  if (fault !== undefined) return { is: 'unreachable', trouble: new AdvisedTrouble(fault.advice) };
   if (status >= 500) {
     return { is: 'unreachable', trouble: new GatewayError('upstream_unavailable', `${name} answers ${status}`) };
   }

@@ -1,5 +1,7 @@
 /** What a box's refusal means for the call: whether another box may serve it, and whether this one is to blame. Pure. */
-import { isBusy, isModelMissing, isOutOfMemory, messageOf } from './advice.ts';
+import { isBusy, isForeignHostRefusal, isModelMissing, isOutOfMemory, messageOf } from './advice.ts';
+import { isRelayRefusal } from './relay.ts';
+import { tunnelFault } from './tunnels.ts';
 
 export interface Fault {
   /** Another box may do better. */
@@ -24,7 +26,15 @@ const nobodys: Fault = { mayMoveOn: false, isOfBox: false, why: '' };
 /** `text` is the refusal's body. Only for boxes: what other servers' statuses mean is the configuration's to say. */
 export function faultOf(status: number, text: string): Fault {
   if (isModelMissing(status, text)) return { mayMoveOn: true, isOfBox: false, why: 'the model is not there' };
+  // Ollama refuses every request that comes in this way, and a relay every one of this Corral.
+  if (isForeignHostRefusal(status, text)) return { mayMoveOn: true, isOfBox: true, why: 'it refuses the Host header' };
+  if (isRelayRefusal(status, text)) return { mayMoveOn: true, isOfBox: true, why: 'its relay does not let this Corral in' };
+  const tunnel = tunnelFault(status, text, '');
+  if (tunnel !== undefined) return { mayMoveOn: true, isOfBox: true, why: tunnel.why };
   if (status < 500) return nobodys;
+  // The queue of a relay is full, or was waited in too long.
+  if (status === 503 && messageOf(text)?.includes('(fleet.queue.') === true)
+    return { mayMoveOn: true, isOfBox: false, why: 'busy' };
   if (isBusy(status, text)) return { mayMoveOn: true, isOfBox: false, why: 'busy' };
   if (isOutOfMemory(text)) return { mayMoveOn: true, isOfBox: true, why: 'out of memory' };
   const said = messageOf(text);

@@ -3,7 +3,6 @@
  * probe; from then on every request to it says who calls, signed with the secret that both ends know. The relay owns the slots, the
  * queue and the loads of its box, for all Corrals in front of it: here nothing waits.
  */
-import { GatewayError } from '../errors.ts';
 import type { LegCaller } from '../exchange.ts';
 import {
   callerHeader,
@@ -14,7 +13,7 @@ import {
   type SignedRequest,
 } from '../http/signed-caller.ts';
 import type { Clock } from '../platform.ts';
-import { type Advice, messageOf } from './advice.ts';
+import { type Advice, AdvisedTrouble, messageOf } from './advice.ts';
 
 /** What both ends know, and what opens the way between them. */
 export interface LegSecrets {
@@ -115,28 +114,26 @@ export function isAccessRefusal(status: number, headers: Headers): boolean {
   return (status === 401 || status === 403) && (headers.get('www-authenticate') ?? '').startsWith('Cloudflare-Access');
 }
 
-/** What keeps the leg from working, with words of its own about the mend. */
-export class LegTrouble extends GatewayError {
-  readonly advice: Advice;
-
-  constructor(advice: Advice) {
-    super('upstream_unavailable', advice.why);
-    this.advice = advice;
-  }
-}
-
 /** What the answer to a probe says of the leg; undefined: nothing is wrong with that. */
-export function legTrouble({ status, headers }: Seen, text: string | undefined, name: string): LegTrouble | undefined {
+export function legTrouble({ status, headers }: Seen, text: string | undefined, name: string): AdvisedTrouble | undefined {
   if (isAccessRefusal(status, headers)) {
-    return new LegTrouble({
+    return new AdvisedTrouble({
       why: `${name} stands behind Cloudflare Access, which did not let this gateway in.`,
-      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret (an https address only).',
+      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret (for https addresses only).',
     });
   }
   if (status !== 401 || headers.get(relayHeader) === null) return undefined;
-  const said = messageOf(text ?? '');
-  return new LegTrouble({
+  return new AdvisedTrouble(relayRefusalAdvice(name, messageOf(text ?? '') ?? ''));
+}
+
+/** Whether a relay has turned a request away because of the leg (`answers/leg.ts`, `policies/relayLock.ts`). */
+export function isRelayRefusal(status: number, text: string): boolean {
+  return status === 401 && (messageOf(text)?.startsWith('this Corral relay ') ?? false);
+}
+
+export function relayRefusalAdvice(name: string, said: string): Advice {
+  return {
     why: `${name} is a Corral relay and does not let this gateway in.`,
-    mend: said === undefined ? 'Give both ends the same CORRAL_RELAY_SECRET (or fleet.relay.secret).' : `It says: ${said}.`,
-  });
+    mend: said === '' ? 'Give both ends the same CORRAL_RELAY_SECRET (or fleet.relay.secret).' : `It says: ${said}.`,
+  };
 }

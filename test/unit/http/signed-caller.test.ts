@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { callerChecker, callerSigner, ReplayMemory, type SignedCaller } from '../../../src/http/signed-caller.ts';
+
+const secret = 'sixteen letters and more';
+const nowMs = Date.UTC(2026, 0, 1);
+const alice: SignedCaller = { name: 'alice', isAdmin: false, sharer: 'key:alice', weight: 2, urgency: 'bulk' };
+const nobody: SignedCaller = { name: undefined, isAdmin: false, sharer: '', weight: 1, urgency: 'interactive' };
+const request = { method: 'POST', url: 'https://relay.example.com/v1/chat/completions?x=1' };
+
+const sign = callerSigner(secret);
+const check = (...[token, asked = request, atMs = nowMs]: [string, { method: string; url: string }?, number?]) =>
+  callerChecker(secret)(token, asked, atMs);
+
+describe('who calls, signed', () => {
+  it.each([alice, nobody, { ...nobody, isAdmin: true, name: 'ops' }])('comes back as it was: %o', async (caller) => {
+    expect(await check(await sign(caller, request, nowMs))).toEqual(caller);
+  });
+
+  it('does not mind what the tunnel calls the host', async () => {
+    const token = await sign(alice, request, nowMs);
+    expect(await check(token, { ...request, url: 'http://localhost:3000/v1/chat/completions?x=1' })).toEqual(alice);
+  });
+
+  it.each([
+    ['another method', { ...request, method: 'DELETE' }],
+    ['another path', { ...request, url: 'https://relay.example.com/api/delete' }],
+    ['another query', { ...request, url: 'https://relay.example.com/v1/chat/completions?x=2' }],
+  ])('is not good for %s', async (_, other) => {
+    expect(await check(await sign(alice, request, nowMs), other)).toBe('wrong');
+  });
+
+  it('is not good with another secret', async () => {
+    expect(await check(await callerSigner(`${secret}!`)(alice, request, nowMs))).toBe('wrong');
+  });
+
+  it('is not good with a letter changed anywhere', async () => {
+    const token = await sign(alice, request, nowMs);
+    // The last letter of a run of base64 may hold bits that do not count.
+    for (let at = 0; at < token.length - 1; at += 7) {
+      const changed = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
+      expect(await check(changed), `letter ${at}`).toBe('wrong');
+    }
+  });
+
+  it.each(['', '.', 'a.b', 'a.b.c', '!!.!!', `${'a'.repeat(5_000)}.b`])('refuses what is no token: %s', async (token) => {
+    expect(await check(token)).toBe('wrong');
+  });
+
+  it('lets clocks be a minute apart, and no more', async () => {
+    for (const [apartMs, expected] of [
+      [60_000, alice],
+      [-60_000, alice],
+      [60_001, 'clock'],
+      [-60_001, 'clock'],
+    ] as const) {
+      expect(await check(await sign(alice, request, nowMs), request, nowMs + apartMs)).toEqual(expected);
+    }
+  });
+
+  it('is good once', async () => {
+    const again = callerChecker(secret);
+    const token = await sign(alice, request, nowMs);
+    expect(await again(token, request, nowMs)).toEqual(alice);
+    expect(await again(token, request, nowMs + 30_000)).toBe('used');
+    expect(await again(token, request, nowMs + 60_000)).toBe('used');
+    expect(await again(await sign(alice, request, nowMs), request, nowMs)).toEqual(alice);
+  });
+
+  it('remembers as long as the time counts, and so many', () => {
+    const memory = new ReplayMemory(3);
+    expect(memory.isFirst('a', 100, 0)).toBe(true);
+    expect(memory.isFirst('a', 100, 100)).toBe(false);
+    expect(memory.isFirst('b', 300, 101)).toBe(true);
+    expect(memory.size).toBe(1);
+    for (const number of ['c', 'd', 'e']) memory.isFirst(number, 300, 101);
+    expect(memory.size).toBe(3);
+    expect(memory.isFirst('e', 300, 101)).toBe(false);
+  });
+});
