@@ -1,6 +1,8 @@
 /** What a call asks of a box, read off the request. */
 import type { Call, Exchange, Work } from '../exchange.ts';
+import { memberObject } from '../json/nested.ts';
 import { conversationOf, earlierShareOf, promptTokensOf } from '../protocols/conversation.ts';
+import { numCtxHeader } from '../protocols/translate/ollama-asked.ts';
 import { type ShareSetting, shareOf } from './share.ts';
 
 export interface WorkSetting {
@@ -44,6 +46,17 @@ class CallWork implements Work {
   get earlierTokens(): number {
     this.#earlierShare ??= this.conversation === undefined ? 0 : earlierShareOf(this.#call);
     return Math.floor(this.promptTokens * this.#earlierShare);
+  }
+
+  get numCtx(): number | undefined {
+    const { body } = this.#call;
+    const asked =
+      this.#exchange.headers.get(numCtxHeader) ??
+      (body?.has('options') ? memberObject(body, 'options')?.get('num_ctx') : undefined) ??
+      (body?.has('num_ctx') ? body.get('num_ctx') : undefined);
+    // What is no number is refused when the call is made ready for a box.
+    const numCtx = typeof asked === 'string' ? Number(asked) : asked;
+    return typeof numCtx === 'number' && numCtx > 0 && Number.isSafeInteger(numCtx) ? numCtx : undefined;
   }
 
   get conversation(): string | undefined {

@@ -40,7 +40,7 @@ function inOrder<One extends Placeable>(alike: readonly One[], fleet: Fleet, { w
   const asked = [];
   for (const { target, model, isBox, isDown } of alike) {
     if (!isBox || isDown || model === undefined) return alike;
-    asked.push({ upstream: target.upstream, ask: { model, numCtx: undefined, work } });
+    asked.push({ upstream: target.upstream, ask: { model, numCtx: target.pinnedNumCtx ?? work.numCtx, work } });
   }
   const placings = fleet.place(asked);
   if (placings === undefined) return alike;

@@ -6,6 +6,8 @@ export interface Work {
   readonly promptTokens: number;
   /** Of these, what earlier turns of the conversation had already: a box that served them has it in its cache. Left out: 0. */
   readonly earlierTokens?: number | undefined;
+  /** Tokens of context that the client asks for; left out: it leaves that to others. */
+  readonly numCtx?: number | undefined;
   /** Tells conversations apart and stays the same from turn to turn; undefined: every call stands by itself. */
   readonly conversation: string | undefined;
   /** Among whom slots are shared fairly: the key, or the trusted person behind it; empty for whoever has neither. */

@@ -94,6 +94,11 @@ export class Rates {
     return this.#models.size;
   }
 
+  /** Bytes a second as seen in loads; undefined: there was none. */
+  get seenBytesPerSecond(): number | undefined {
+    return this.#hasLoaded ? this.bytesPerSecond : undefined;
+  }
+
   /** Calls a second, lately. */
   demandFor(model: string): number {
     const known = this.#models.get(model);
@@ -101,8 +106,8 @@ export class Rates {
   }
 
   /** A whole load of this many bytes. */
-  loadMsFor(bytes: number): number {
-    return loadStartMs + (bytes * 1_000) / this.bytesPerSecond;
+  loadMsFor(bytes: number, bytesPerSecond = this.bytesPerSecond): number {
+    return loadStartMs + (bytes * 1_000) / bytesPerSecond;
   }
 
   /** A call to a model was let in. */

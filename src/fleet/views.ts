@@ -1,9 +1,9 @@
 /** A box as the scoring function sees it: what is known and learnt of it, in numbers. Model names are canonical. */
 import type { Ask } from '../exchange.ts';
+import { beliefsOf, loadMsOf } from './beliefs.ts';
 import type { Box } from './box.ts';
 import { type Occupant, roomOf, victimsOf } from './capacity.ts';
 import type { BoxView, VictimView } from './predict.ts';
-import { usualRates } from './rates.ts';
 
 /** A model of which nobody knows how big it is. */
 const usualBytes = 5_000_000_000;
@@ -34,11 +34,8 @@ export function viewOf(
     waiting: slots.waiting(model),
     slots: slots.limitOf(model) ?? upstream.box?.slots ?? 1,
     othersBusy: Math.max(0, slots.busy() - busy),
-    callMs: known?.callMs ?? usualRates.callMs,
+    ...beliefsOf(box, model, others, nowMs),
     ...(isResident ? noLoad : loadViewOf(box, model, others, nowMs)),
-    tokensPerSecond: known?.tokensPerSecond ?? usualRates.tokensPerSecond,
-    leastMs: known?.leastMs ?? usualRates.leastMs,
-    tokensFactor: known?.tokensFactor ?? usualRates.tokensFactor,
     callsPerSecond: rates.demandFor(model),
   };
 }
@@ -60,21 +57,34 @@ function loadViewOf(box: Box, model: string, others: readonly Box[], nowMs: numb
   );
   const self = occupants.filter((one) => one.model === model && one.isBusy);
   return {
-    fullLoadMs: box.rates.loadMsFor(fileBytesOf(box, model)),
+    fullLoadMs: loadMsOf(box, fileBytesOf(box, model), others),
     loadAgeMs,
-    otherLoadsMs: otherLoadsMs(box, model, nowMs),
+    otherLoadsMs: otherLoadsMs(box, model, others, nowMs),
     victims: loadAgeMs === undefined ? [...victims, ...self].map((victim) => victimOf(box, victim, others)) : [],
     neighbours: occupants.length,
     fits: room.bytes === undefined || needBytes <= room.bytes,
   };
 }
 
-/** As the last look saw it, or because the model has answered since. Undefined: not known. */
+/** As the last look saw it, however long ago, or because the model has answered since. Undefined: nobody has looked. */
 export function isInMemory(box: Box, model: string, numCtx: number | undefined): boolean | undefined {
-  const held = box.holds(model, numCtx);
-  if (held === true) return true;
-  const shownMs = box.rates.of(model)?.shownMs ?? Number.NEGATIVE_INFINITY;
-  return (shownMs > box.capacity.seenMs && (numCtx === undefined || box.runnerOf(model) === undefined)) || held;
+  const { seenMs } = box.capacity;
+  const runner = box.runnerOf(model);
+  if (runner !== undefined && seenMs > Number.NEGATIVE_INFINITY) {
+    const { contextLength } = runner;
+    // Older boxes do not tell how much context it has.
+    return (
+      numCtx === undefined || contextLength === undefined || contextLength >= numCtx || hasAllItCan(box, model, contextLength)
+    );
+  }
+  if ((box.rates.of(model)?.shownMs ?? Number.NEGATIVE_INFINITY) > seenMs) return true;
+  return seenMs > Number.NEGATIVE_INFINITY ? false : undefined;
+}
+
+/** More than it was made for no model gets, whoever asks. */
+function hasAllItCan(box: Box, model: string, context: number): boolean {
+  const most = /"context_length"\s*:\s*(\d+)/.exec(box.catalogue?.get(model)?.tag ?? '')?.[1];
+  return most !== undefined && context >= Number(most);
 }
 
 /** For how long a load of the model has been under way there; undefined: it is not. */
@@ -85,10 +95,11 @@ function loadAgeOf({ loads, rates }: Box, model: string, nowMs: number): number 
 }
 
 /** What is left of those before it. */
-function otherLoadsMs(box: Box, model: string, nowMs: number): number {
+function otherLoadsMs(box: Box, model: string, others: readonly Box[], nowMs: number): number {
   let leftMs = 0;
   for (const load of box.loads.underWay()) {
-    if (load.model !== model) leftMs += Math.max(box.rates.loadMsFor(fileBytesOf(box, load.model)) - (nowMs - load.startedMs), 0);
+    if (load.model !== model)
+      leftMs += Math.max(loadMsOf(box, fileBytesOf(box, load.model), others) - (nowMs - load.startedMs), 0);
   }
   return leftMs;
 }
@@ -124,7 +135,7 @@ function occupantOf(box: Box, model: string, nowMs: number): Occupant {
 function victimOf(box: Box, { model, isBusy, idleMs }: Occupant, others: readonly Box[]): VictimView {
   return {
     model,
-    reloadMs: box.rates.loadMsFor(fileBytesOf(box, model)),
+    reloadMs: loadMsOf(box, fileBytesOf(box, model), others),
     isBusy,
     idleMs,
     callsPerSecond: box.rates.demandFor(model),

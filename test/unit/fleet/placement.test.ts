@@ -218,3 +218,95 @@ describe('warm first (T5)', () => {
     expect(roundRobin.loads).toBeGreaterThanOrEqual(10 * placed.loads);
   }, 60_000);
 });
+
+describe('what is in memory', () => {
+  const running = (name: string, context: number, expiresMs = 300_000) => ({
+    ...runningItem(name),
+    context_length: context,
+    expires_at: new Date(Date.UTC(2026, 0, 1) + expiresMs).toISOString(),
+  });
+
+  async function ranks(numCtx: number | undefined, details: object = {}) {
+    const world = createWorld();
+    const [attic, den] = boxes as [Upstream, Upstream, Upstream];
+    for (const [upstream, context] of [
+      [attic, 4_096],
+      [den, 8_192],
+    ] as const) {
+      const script = healthyBox([], [running('chat', context)]);
+      script.answers['/api/tags'] = { models: [{ ...(modelItem('chat') as object), details }] };
+      world.scripts.set(upstream.baseUrl, script);
+    }
+    const herd = await herdOf(world, [attic, den]);
+    const loads = [attic, den].map((upstream) => herd.predict(upstream, { model: 'chat', numCtx, work: workOf() })?.loadMs === 0);
+    herd.stop();
+    return loads;
+  }
+
+  it('serves a call that asks for no more context than it has', async () => {
+    expect(await ranks(undefined)).toEqual([true, true]);
+    expect(await ranks(4_096)).toEqual([true, true]);
+    expect(await ranks(8_192)).toEqual([false, true]);
+    expect(await ranks(16_384)).toEqual([false, false]);
+  });
+
+  it('serves one that asks for more than the model was made for', async () => {
+    expect(await ranks(16_384, { context_length: 8_192 })).toEqual([false, true]);
+  });
+
+  it('is what was seen last, while looks fail', async () => {
+    const world = createWorld();
+    for (const { baseUrl } of boxes) world.scripts.set(baseUrl, healthyBox(['chat'], [runningItem('chat')]));
+    const herd = await herdOf(world, boxes);
+    await world.clock.advance(100_000);
+    const ask = { model: 'chat', numCtx: undefined, work: workOf() };
+    expect(boxes.map((upstream) => herd.predict(upstream, ask)?.loadMs)).toEqual([0, 0, 0]);
+    herd.stop();
+  });
+
+  it('is not known before the first look: then nothing is predicted', () => {
+    const world = createWorld();
+    const herd = createFleet({ upstreams: boxes, platform: world.platform, instanceId: 'me' });
+    const ask = { model: 'chat', numCtx: undefined, work: workOf() };
+    expect(herd.place(boxes.map((upstream) => ({ upstream, ask })))).toBeUndefined();
+    herd.stop();
+  });
+
+  it('is placed by the old order where predictions are not wanted', async () => {
+    const world = createWorld();
+    for (const { baseUrl } of boxes) world.scripts.set(baseUrl, healthyBox(['chat']));
+    const tuning = { ...usualTuning, byPrediction: false };
+    const herd = createFleet({ upstreams: boxes, platform: world.platform, instanceId: 'me', tuning });
+    const learning = herd.learn();
+    await world.clock.advance(2_000);
+    await learning;
+    const ask = { model: 'chat', numCtx: undefined, work: workOf() };
+    expect(herd.place(boxes.map((upstream) => ({ upstream, ask })))).toBeUndefined();
+    herd.stop();
+  });
+});
+
+describe('many boxes, one address (T3)', () => {
+  it('T3: 300 calls are shared within a tenth of the boxes’ weights, none of them having been tried before', async () => {
+    const world = createWorld();
+    const weighted = boxes.map((one, index) => ({ ...one, box: { ...options, slots: 1, weight: index + 1 } }));
+    for (const { baseUrl } of weighted) world.scripts.set(baseUrl, healthyBox(['chat'], [runningItem('chat')]));
+    const herd = await herdOf(world, weighted);
+    const counts = new Map<string, number>();
+    for (let number = 0; number < 300; number++) {
+      const ask = { model: 'chat', numCtx: undefined, work: workOf() };
+      const upstream = firstOf(herd, weighted, ask);
+      counts.set(upstream.name, (counts.get(upstream.name) ?? 0) + 1);
+      const lease = await herd.admit(upstream, ask, waiter);
+      await world.clock.advance(500);
+      lease.began();
+      await world.clock.advance(500);
+      lease.end({ how: 'completed', promptTokens: 1_000, outputTokens: 40 });
+    }
+    herd.stop();
+    expect(counts.get('attic')).toBeGreaterThanOrEqual(45);
+    expect(counts.get('attic')).toBeLessThanOrEqual(55);
+    expect(counts.get('den')).toBeGreaterThanOrEqual(90);
+    expect(counts.get('den')).toBeLessThanOrEqual(110);
+  });
+});
