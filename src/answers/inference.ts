@@ -10,6 +10,7 @@ import { answerDemo, isDemoModel } from '../fleet/demo.ts';
 import { LoadFailed } from '../fleet/load-answer.ts';
 import { decodeCall } from '../protocols/decode.ts';
 import { cloudRefusal } from './edited.ts';
+import { isUnloadCall } from './ollama-options.ts';
 import { type Patience, patienceFor } from './patience.ts';
 import { tellWhy } from './placed.ts';
 import { loadRefusal, respondWithRefusal } from './refusal.ts';
@@ -58,7 +59,7 @@ async function serveCall(
   patience: Patience | undefined,
 ): Promise<Response> {
   // `/api/show` runs nothing.
-  if (protocol.kind === 'inference') exchange.work = workOf(exchange, call, tools.limits.fleet);
+  if (protocol.kind === 'inference' && !isUnloadCall(call)) exchange.work = workOf(exchange, call, tools.limits.fleet);
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);

@@ -86,8 +86,13 @@ function dropKeepAlive({ exchange }: Attempt, body: JsonDraft, protocol: Protoco
     addWarning(exchange, 'keep_alive was left out: it holds for all who use the model, so it takes the admin scope');
 }
 
+/** A call that only takes its model out of memory: it is in nobody's way, and nothing is to be loaded for it. */
+export function isUnloadCall({ protocol, body }: Call): boolean {
+  return body?.has('keep_alive') === true && isUnload(body.textOf('keep_alive')) && asksNothing(protocol, body);
+}
+
 /** What Ollama takes for a wish to load or unload, and nothing else. */
-function asksNothing({ operation, family }: Protocol, body: JsonDraft): boolean {
+function asksNothing({ operation, family }: Protocol, body: Pick<JsonDraft, 'textOf'>): boolean {
   if (family !== 'ollama') return false;
   const text = body.textOf(operation === 'chat' ? 'messages' : operation === 'embeddings' ? 'input' : 'prompt');
   return text === undefined || text === 'null' || text === '""' || /^\[\s*\]$/.test(text);

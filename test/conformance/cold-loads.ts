@@ -140,6 +140,20 @@ export function coldLoads(stage: Stage): void {
       expect(cold.loads.completed).toBe(1);
     });
 
+    stage.it('a call that only unloads a model loads nothing first', async () => {
+      const idle = await stage.box();
+      const gateway = await stage.corral({
+        yaml: herdOf([{ name: 'idle', at: idle.port }], { fleet: impatient }),
+        env: { CORRAL_ADMIN_TOKEN: 'root' },
+      });
+      await untilListed(gateway.url, ['llama3.2:latest']);
+      const body = { model: 'llama3.2', keep_alive: 0 };
+      await ask(`${gateway.url}/api/generate`, { body, headers: { authorization: 'Bearer root' } });
+      expect(idle.requests.filter(({ path }) => path === '/api/generate').map((request) => request.json())).toEqual([
+        expect.objectContaining({ keep_alive: 0 }),
+      ]);
+    });
+
     stage.it('T2: padJson: spaces before an answer that is no stream, an error object where it fails', async () => {
       const slow = await stage.box({ models: [{ name: 'llama3.2', resident: true }], faults: { startDelayMs: 800 } });
       const fleet = { ...impatient, loads: { ...impatient.loads, padJson: true } };
