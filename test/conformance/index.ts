@@ -7,6 +7,7 @@ import { config } from './config.ts';
 import { drain } from './drain.ts';
 import { expressions } from './expressions.ts';
 import { failover } from './failover.ts';
+import { fleet } from './fleet.ts';
 import { guards } from './guards.ts';
 import { http } from './http.ts';
 import { lists } from './lists.ts';
@@ -36,6 +37,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   truncation,
   resilience,
   queue,
+  fleet,
   safety,
   auth,
   expressions,
