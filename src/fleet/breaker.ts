@@ -9,6 +9,8 @@ import type { LeaseSeen } from '../exchange.ts';
 const openAfter = 3;
 const firstBackoffMs = 5_000;
 const maxBackoffMs = 300_000;
+/** What fails so close together has one cause: one load that several waited for, one runner under several streams. */
+const sameCauseMs = 100;
 /** Beyond that the model that was least lately in trouble is forgotten: it counts as sound again. */
 const maxModels = 256;
 
@@ -28,6 +30,7 @@ export interface TrippedModel {
 
 interface Trouble {
   failures: number;
+  failedMs: number;
   /** The next time that it is left alone, it is for so long. */
   backoffMs: number;
   /** When one call may try it; undefined while it is closed. */
@@ -94,12 +97,16 @@ export class Breaker {
 
   /** The box failed; `why` in a few words. */
   failed(model: string, nowMs: number, why: string): void {
-    const trouble = this.#troubles.get(model) ?? {
+    const known = this.#troubles.get(model);
+    if (known !== undefined && known.probe === undefined && nowMs - known.failedMs < sameCauseMs) return;
+    const trouble = known ?? {
       failures: 0,
+      failedMs: nowMs,
       backoffMs: firstBackoffMs,
       restsUntilMs: undefined,
       probe: undefined,
     };
+    trouble.failedMs = nowMs;
     // The order of the map is the order of the last failures.
     this.#troubles.delete(model);
     this.#troubles.set(model, trouble);

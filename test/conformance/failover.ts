@@ -254,7 +254,8 @@ export function failover(stage: Stage): void {
             { name: 'busy', at: busy.port },
             { name: 'good', at: good.port },
           ],
-          { inGroups: true },
+          // No model has so much context.
+          { inGroups: true, fleet: { truncation: { refuse: 'never' } } },
         ),
       });
       const content = 'x'.repeat(1024 * 1024);

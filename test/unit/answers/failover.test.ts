@@ -118,6 +118,18 @@ describe('T9: a stream that fails before it has said anything', () => {
   });
 });
 
+test('a box that keeps failing with the model is asked last, and asked all the same when nobody else is left', async () => {
+  const stage = stageOf(boxes(['a', 'b']), { a: good, b: good });
+  stage.herd.know('a', { isTripped: true });
+  await stage.read('/v1/chat/completions', chat('m'));
+  expect(askedOf(stage)).toBe('b');
+  stage.herd.know('b', { isTripped: true });
+  expect((await stage.read('/v1/chat/completions', chat('m'))).status).toBe(200);
+  const alone = stageOf(boxes(['a']), { a: good });
+  alone.herd.know('a', { isTripped: true });
+  expect((await alone.read('/v1/chat/completions', chat('m'))).status).toBe(200);
+});
+
 describe('when all fail, the client gets the error that says most, once', () => {
   const errorOf = async (answers: Parameters<typeof stageOf>[1], turnsAway?: GatewayError) => {
     const stage = stageOf(boxes(['a', 'b']), answers);

@@ -19,6 +19,8 @@ export interface Facts {
   isCordoned?: boolean;
   /** Of every model. */
   model?: ModelFacts;
+  /** With every model. */
+  isTripped?: boolean;
   /** What it answers instead of a lease. */
   turnsAway?: GatewayError;
   /** What a lease says that its load took; 0 unless said. */
@@ -58,7 +60,7 @@ export class FakeHerd implements Herd {
   hasModel = (upstream: Upstream, model: string) => this.#of(upstream).models?.some((name) => isSame(name, model));
   isRemote = (upstream: Upstream, model: string) => this.#of(upstream).remote?.some((name) => isSame(name, model)) ?? false;
   isResident = (upstream: Upstream, model: string) => this.#of(upstream).running?.some(({ name }) => isSame(name, model));
-  isTripped = () => false;
+  isTripped = (upstream: Upstream) => this.#of(upstream).isTripped ?? false;
   isCordoned = (upstream: Upstream) => this.#of(upstream).isCordoned ?? false;
   factsOf = (upstream: Upstream) => this.#of(upstream).model;
   inFlight = (upstream: Upstream) => this.#of(upstream).inFlight ?? 0;

@@ -17,16 +17,17 @@ function create(jitter = 0.5): Seen {
   return { breaker, told };
 }
 
-function failTimes(breaker: Breaker, times: number, nowMs = 0): void {
-  for (let at = 0; at < times; at++) breaker.failed('m', nowMs, 'crash');
+/** The last of them at `lastMs`, each from a cause of its own. */
+function failTimes(breaker: Breaker, times: number, lastMs = 0): void {
+  for (let at = times - 1; at >= 0; at--) breaker.failed('m', lastMs - at * 100, 'crash');
 }
 
 describe('opens', () => {
   test('after three failures in a row, and says so once', () => {
     const { breaker, told } = create();
-    failTimes(breaker, 2);
+    failTimes(breaker, 2, -100);
     expect([breaker.isTripped('m', 0), breaker.openCount]).toEqual([false, 0]);
-    failTimes(breaker, 3);
+    failTimes(breaker, 1);
     expect([breaker.isTripped('m', 0), breaker.openCount]).toEqual([true, 1]);
     expect(told).toEqual(['m open 5000 after 3: crash']);
     expect(breaker.isTripped('other', 0)).toBe(false);
@@ -72,6 +73,15 @@ describe('opens', () => {
   });
 });
 
+test('what fails at the same moment has one cause and counts once', () => {
+  const { breaker } = create();
+  for (let at = 0; at < 10; at++) breaker.failed('m', at, 'the model could not be loaded');
+  expect(breaker.isTripped('m', 10)).toBe(false);
+  breaker.failed('m', 100, 'crash');
+  breaker.failed('m', 200, 'crash');
+  expect(breaker.isTripped('m', 200)).toBe(true);
+});
+
 describe('half open', () => {
   test('one call tries it while the others go elsewhere; a whole answer closes it', () => {
     const { breaker, told } = create();
@@ -103,8 +113,8 @@ describe('half open', () => {
 describe('what counts', () => {
   test('T7: impatient clients never', () => {
     const { breaker } = create();
-    for (let at = 0; at < 10; at++) breaker.ended('m', 0, { how: 'abandoned' });
-    expect(breaker.isTripped('m', 0)).toBe(false);
+    for (let at = 0; at < 10; at++) breaker.ended('m', at * 100, { how: 'abandoned' });
+    expect(breaker.isTripped('m', 900)).toBe(false);
   });
 
   test.each([
@@ -113,8 +123,8 @@ describe('what counts', () => {
     ['a refusal of the request', { how: 'failed' }, false],
   ] as const)('%s', (_, seen, counts) => {
     const { breaker } = create();
-    for (let at = 0; at < 3; at++) breaker.ended('m', 0, seen);
-    expect(breaker.isTripped('m', 0)).toBe(counts);
+    for (let at = 0; at < 3; at++) breaker.ended('m', at * 100, seen);
+    expect(breaker.isTripped('m', 200)).toBe(counts);
   });
 
   test.each([
@@ -124,16 +134,16 @@ describe('what counts', () => {
     ['box_cordoned', false],
   ] as const)('%s', (code, counts) => {
     const { breaker } = create();
-    for (let at = 0; at < 3; at++) breaker.refused('m', 0, new GatewayError(code, ''));
-    expect(breaker.isTripped('m', 0)).toBe(counts);
+    for (let at = 0; at < 3; at++) breaker.refused('m', at * 100, new GatewayError(code, ''));
+    expect(breaker.isTripped('m', 200)).toBe(counts);
   });
 });
 
 test('no more than 256 models are remembered: of those the latest', () => {
   const { breaker, told } = create();
-  for (let model = 0; model < 257; model++) for (let at = 0; at < 3; at++) breaker.failed(`m${model}`, 0, 'crash');
+  for (let model = 0; model < 257; model++) for (let at = 0; at < 3; at++) breaker.failed(`m${model}`, at * 100, 'crash');
   expect(breaker.openCount).toBe(256);
-  expect([breaker.isTripped('m0', 0), breaker.isTripped('m1', 0), breaker.isTripped('m256', 0)]).toEqual([false, true, true]);
+  expect(['m0', 'm1', 'm256'].map((model) => breaker.isTripped(model, 200))).toEqual([false, true, true]);
   expect(told.at(-1)).toBe('m256 open 5000 after 3: crash');
   expect(told.filter((line) => line.endsWith('closed'))).toEqual(['m0 closed']);
 });
