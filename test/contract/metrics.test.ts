@@ -37,7 +37,7 @@ llm: {port: 3000, models: [{name: "*", provider: ollama}]}`,
   // With one box there is nothing to predict.
   for (const { exchange, endedMs } of stage.told) {
     const attempts = exchange.attempts.map((attempt) => ({ ...attempt, predictedMs: 5 }));
-    if (exchange.call?.isStream === true) metrics.observe({ ...exchange, attempts }, endedMs);
+    if (exchange.call?.isStream === true) stage.observation.observe({ ...exchange, attempts }, endedMs);
   }
   telemetry.guardCheck('Response', 'Reject');
   telemetry.upstreamCall('ExtAuthz', 0.01);
