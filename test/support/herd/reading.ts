@@ -91,7 +91,7 @@ function readLine(line: string, surface: SurfacePath, progress: Progress): void 
     if (progress.hasEnded) progress.error ??= 'more text after the end';
     progress.text += said;
   }
-  const error = errorOf(event);
+  const error = errorOf(event, surface);
   if (error !== undefined) progress.error ??= error;
   if (event.done === true || event.type === 'message_stop' || event.type === 'response.completed') progress.hasEnded = true;
 }
@@ -110,13 +110,17 @@ function deltaOf(event: Json, surface: SurfacePath): string | undefined {
   return typeof found === 'string' && found !== '' ? found : undefined;
 }
 
-/** Of all protocols: `error` as an object or a text, and `response.failed`. */
-function errorOf(event: Json): string | undefined {
+/**
+ * An error as the surface's clients look for it: a text on Ollama's own API, an object with a message elsewhere, told as
+ * `type: error` on Messages, and as `response.failed` in streams of Responses.
+ */
+function errorOf(event: Json, surface: SurfacePath): string | undefined {
   const error = event.error ?? (event.type === 'response.failed' ? at(event, 'response', 'error') : undefined);
   if (error === undefined || error === null) return undefined;
-  if (typeof error === 'string') return error;
+  if (surface.startsWith('/api/')) return typeof error === 'string' ? error : undefined;
+  if (surface === '/v1/messages' && event.type !== 'error') return undefined;
   const message = at(error, 'message');
-  return typeof message === 'string' ? message : `an error without a message: ${JSON.stringify(error)}`;
+  return typeof message === 'string' && message !== '' ? message : undefined;
 }
 
 function readWhole(text: string, status: number, surface: SurfacePath, progress: Progress): void {
@@ -126,7 +130,7 @@ function readWhole(text: string, status: number, surface: SurfacePath, progress:
   } catch {
     return;
   }
-  progress.error = errorOf(body);
+  progress.error = errorOf(body, surface);
   if (progress.error !== undefined || status !== 200) return;
   if (surface === '/api/embed' || surface === '/v1/embeddings') {
     const vectors = body.embeddings ?? body.data;

@@ -1,0 +1,123 @@
+/** `node bench/herd/run.ts`: the same traces over the same simulated herd, through Corral and its peers. Nothing is asserted. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { figuresOf } from '../../test/support/herd/player.ts';
+import { loadCpu, pinSelf } from '../processes.ts';
+import { type Played, playThrough } from './arena.ts';
+import { gateways, type HerdGateway } from './gateways.ts';
+import { foretoldOf } from './predictions.ts';
+import { type Line, predictionsTable, traceTable } from './table.ts';
+import { traces } from './traces.ts';
+
+const usage = `node bench/herd/run.ts [options]
+  --only A,B     of ${gateways.map(({ name }) => name).join(', ')}
+  --traces A,B   of ${traces.map(({ name }) => name).join(', ')}
+  --factor N     so many times faster than life (12); more wants a quiet machine
+  --json FILE    also writes every figure
+`;
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    traces: { type: 'string' },
+    factor: { type: 'string', default: '12' },
+    json: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+function chosen<T extends { readonly name: string }>(flag: string, text: string | undefined, known: readonly T[]): readonly T[] {
+  if (text === undefined) return known;
+  return text.split(',').map((name) => {
+    const found = known.find((one) => one.name === name.trim());
+    if (found === undefined) throw new Error(`--${flag} knows no ${name}; there are ${known.map((one) => one.name).join(', ')}`);
+    return found;
+  });
+}
+
+/** What went wrong, by its words, and how often. */
+function errorsOf({ seen }: Played): readonly (readonly [string, number])[] {
+  const counts = new Map<string, number>();
+  for (const { verdict, error, status } of seen) {
+    if (verdict !== 'error' && verdict !== 'broken') continue;
+    const words = `${verdict} ${status}: ${(error ?? '').slice(0, 160)}`;
+    counts.set(words, (counts.get(words) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 5);
+}
+
+async function able(asked: readonly HerdGateway[]): Promise<readonly HerdGateway[]> {
+  const found: HerdGateway[] = [];
+  for (const gateway of asked) {
+    const missing = await gateway.prepare();
+    if (missing === undefined) found.push(gateway);
+    else process.stderr.write(`SKIPPED ${gateway.name}: ${missing}\n`);
+  }
+  return found;
+}
+
+async function main(): Promise<void> {
+  const factor = Number(flags.factor);
+  if (!(factor >= 1)) throw new Error(`--factor must be 1 or more, not ${flags.factor}`);
+  const racing = await able(chosen('only', flags.only, gateways));
+  pinSelf(loadCpu);
+  const folder = mkdtempSync(`${tmpdir()}/herd-`);
+  const lines: Line[] = [];
+  const before = loadavg()[0] ?? 0;
+  try {
+    for (const trace of chosen('traces', flags.traces, traces)) {
+      for (const { name, result } of await race(racing, trace, factor, folder)) {
+        const foretold = name === 'corral' ? foretoldOf(result.seen) : [];
+        lines.push({
+          ...figuresOf(result.seen),
+          trace: trace.name,
+          gateway: name,
+          loads: result.loads,
+          leftOpen: result.leftOpen,
+          errors: errorsOf(result),
+          foretold,
+        });
+      }
+      process.stdout.write(`\n${traceTable(trace, lines)}\n`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  process.stdout.write(`\n${predictionsTable(lines)}\n`);
+  const after = loadavg()[0] ?? 0;
+  process.stdout.write(
+    `\nTime ${factor} times as fast as life; load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.\n`,
+  );
+  for (const { gateway, trace, errors } of lines) {
+    for (const [error, count] of errors) process.stderr.write(`${trace} through ${gateway}: ${count} × ${error}\n`);
+  }
+  if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(lines, undefined, 1));
+}
+
+/** All at the same time, each with boxes of its own: they have far less to do than one processor could. */
+async function race(
+  racing: readonly HerdGateway[],
+  trace: (typeof traces)[number],
+  factor: number,
+  folder: string,
+): Promise<readonly { name: string; result: Played }[]> {
+  process.stderr.write(`${trace.name} …\n`);
+  const results = await Promise.all(
+    racing.map(async (gateway) => {
+      try {
+        return {
+          name: gateway.name,
+          result: await playThrough(gateway, trace, factor, `${folder}/${trace.name}-${gateway.name}`),
+        };
+      } catch (error) {
+        process.stderr.write(`FAILED ${gateway.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+        return undefined;
+      }
+    }),
+  );
+  return results.filter((result) => result !== undefined);
+}
+
+if (flags.help) process.stdout.write(usage);
+else await main();
