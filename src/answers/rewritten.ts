@@ -66,6 +66,8 @@ function relayStream(
     // A policy may read it to its end before the client gets any of it: nobody else would notice that the client has gone.
     onGone(exchange, () => {
       hasLeft = true;
+      // What breaks off for that says nothing of the box.
+      watch.lease?.end({ how: 'abandoned' });
       answered.abort(new ClientGone());
     });
   }
@@ -141,6 +143,7 @@ async function relayWhole(
   let hasLeft = false;
   onGone(exchange, () => {
     hasLeft = true;
+    watch.lease?.end({ how: 'abandoned' });
     answered.abort(new ClientGone());
   });
   const chunks: string[] = [];
@@ -159,6 +162,8 @@ async function relayWhole(
   } catch (thrown) {
     reader.cancel().catch(() => undefined);
     answered.abort(thrown);
+    const isTooLarge = thrown instanceof GatewayError && thrown.code === 'answer_too_large';
+    if (!isTooLarge) watch.lease?.end({ how: 'broken' });
     tap.gone();
     if (hasLeft || thrown instanceof ClientGone) throw new ClientGone();
     const { death = `${attempt.upstream.name} broke off in the middle of its answer` } = watch;

@@ -62,6 +62,7 @@ describe('a whole answer that is changed', () => {
   test('that breaks off, or is cut short, is an error, and never half an answer', async () => {
     const broken = stageOf(guarded(masking), { a: { ...completion('x'), ends: 'broken' } });
     expect((await broken.read('/v1/chat/completions', chat('m'))).status).toBe(502);
+    expect(broken.herd.ends.map(({ how }) => how)).toEqual(['broken']);
     expect(broken.told.map(({ exchange }) => [exchange.outcome, exchange.error?.code])).toEqual([['failed', 'upstream_closed']]);
     const short = stageOf(guarded(masking), { a: { headers: { 'content-type': 'application/json' }, body: '{"choices":[' } });
     const { status, text } = await short.read('/v1/chat/completions', chat('m'));
@@ -77,6 +78,8 @@ describe('a whole answer that is changed', () => {
     expect((await response).status).toBe(499);
     expect(stage.sent[0]?.isAborted).toBe(true);
     expect(stage.told.map(({ exchange }) => exchange.outcome)).toEqual(['abandoned']);
+    // T7: that says nothing of the box.
+    expect(stage.herd.ends.map(({ how }) => how)).toEqual(['abandoned']);
   });
 
   test('that is compressed is read all the same; codings that cannot be are an error', async () => {
