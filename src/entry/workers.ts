@@ -6,6 +6,7 @@
 import bundled from '../../config/gateway.yaml';
 import { createAdmin } from '../admin/index.ts';
 import { readinessOf } from '../admin/readiness.ts';
+import { boxOwnersOf, ownerBinding } from './box-owners.ts';
 import { onlyPortOf } from './one-door.ts';
 import { type Opened, openGateway } from './open.ts';
 import { storedConfig, type WorkersEnv, workersSettings } from './workers-config.ts';
@@ -16,6 +17,9 @@ const rereadMs = 60_000;
 const adminPath = '/_corral';
 /** The gateway's own: a box by its name. */
 const boxPathPrefix = '/_corral/boxes/';
+
+/** Said once for each isolate. */
+const withoutOwner = `slots, queue and loads of the boxes hold for each isolate alone: bind the Durable Object ${ownerBinding} (see wrangler.toml), or put \`corral --relay\` beside each box`;
 
 const platform = createWorkersPlatform();
 
@@ -33,6 +37,8 @@ type Isolate =
 let isolate: Isolate | undefined;
 let opening: Promise<Isolate> | undefined;
 let lookedMs = 0;
+
+export { CorralBoxOwner } from './box-owner.ts';
 
 export default {
   async fetch(request: Request, env: WorkersEnv, execution: ExecutionContext): Promise<Response> {
@@ -54,9 +60,10 @@ export default {
 
   /** The cron trigger: nothing else runs between requests, so this isolate's boxes are looked at and warm models renewed now. */
   async scheduled(_event: unknown, env: WorkersEnv, execution: ExecutionContext): Promise<void> {
-    const current = isolate ?? (await openOnce(env));
-    if (!current.isOpen) return;
-    const { keeper } = current.opened;
+    if (isolate === undefined) await openOnce(env);
+    else if (Date.now() - lookedMs > rereadMs) await reread(env);
+    if (isolate?.isOpen !== true) return;
+    const { keeper } = isolate.opened;
     execution.waitUntil(keeper.refresh().then(() => keeper.keepWarm()));
   },
 };
@@ -83,12 +90,14 @@ async function openIsolate(env: WorkersEnv, stored: string | undefined): Promise
   };
   const told = workersSettings(env, stored, bundled);
   if (!told.ok) return failed(told.problems);
-  const result = await openGateway(told.settings, platform);
+  const ownerOf = boxOwnersOf(env, platform);
+  const result = await openGateway(told.settings, platform, ownerOf);
   if (!result.ok) return failed(result.problems);
   const { opened } = result;
   const chosen = onlyPortOf(opened.ports, told.settings.env('CORRAL_BIND'), 'a Worker');
   if (!chosen.ok) return failed([chosen.problem]);
   for (const warning of opened.warnings) platform.report('warn', warning);
+  if (ownerOf === undefined && opened.plan.upstreams.some(({ kind }) => kind === 'box')) platform.report('info', withoutOwner);
   const admin = createAdmin({
     basePath: adminPath,
     metricsText: opened.metricsText,

@@ -71,13 +71,16 @@ export function createBoxes({ platform, instanceId, jitter = Math.random, ownerO
   const shows = createShows(platform.clock);
   const tellDrift = createDriftWatch((level, message) => platform.report(level, message));
   const lookForDrift = (): void => {
-    if (entries.size > 1) tellDrift(driftOf([...byBox.keys()].map(({ upstream: { name }, catalogue }) => ({ name, catalogue }))));
+    tellDrift(driftOf([...byBox.keys()].map(({ upstream: { name }, catalogue }) => ({ name, catalogue }))));
   };
   let isStopped = false;
 
   const open = (place: string, wanted: BoxWanted): Entry => {
     const stop = createStop();
-    const owner = ownerOf?.(wanted);
+    const owner = ownerOf?.(wanted, () => {
+      const { upstream, tuning } = box;
+      return { ...wanted, upstream, tuning, headers: { ...wanted.headers, ...upstream.box?.headers } };
+    });
     const box = new Box({ ...wanted, platform, instanceId, jitter, stop, shows, onChange: lookForDrift, owner });
     const entry: Entry = { place, box, stop: stop.stop, takers: 0 };
     entries.set(place, entry);
@@ -104,6 +107,7 @@ export function createBoxes({ platform, instanceId, jitter = Math.random, ownerO
       byBox.delete(box);
       rounds.drop(box);
       entry.stop();
+      lookForDrift();
     },
     boxOf: (upstream) => byUpstream.get(upstream),
     alias: (upstream, box) => {

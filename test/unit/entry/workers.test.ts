@@ -33,7 +33,12 @@ async function openIsolate(first: string | undefined) {
     await Promise.all(waited);
     return `${response.status} ${text}`;
   };
-  return { store, ask, ready: () => ask('/_corral/healthz/ready', { authorization: 'Bearer token' }) };
+  const cron = async () => {
+    const waited: Promise<unknown>[] = [];
+    await worker.scheduled({}, env, { waitUntil: (work) => waited.push(work) });
+    await Promise.all(waited);
+  };
+  return { store, ask, cron, ready: () => ask('/_corral/healthz/ready', { authorization: 'Bearer token' }) };
 }
 
 const said: string[] = [];
@@ -53,6 +58,56 @@ afterEach(() => {
 function later(ms: number): void {
   vi.setSystemTime(Date.now() + ms);
 }
+
+describe('the cron trigger', () => {
+  const herd = (more: string) => `fleet: { boxes: [{ url: "https://box.example.com", name: box }], ${more} }\n`;
+  const answers: Readonly<Record<string, unknown>> = {
+    '/api/version': { version: '0.12.3' },
+    '/api/tags': { models: [{ name: 'llama3.2:latest', digest: 'd1', size: 1 }] },
+    '/api/ps': { models: [] },
+    '/api/show': { capabilities: ['completion'], model_info: {} },
+    '/api/generate': { done: true },
+  };
+  const asked: string[] = [];
+
+  beforeEach(() => {
+    asked.length = 0;
+    vi.stubGlobal('fetch', async (input: unknown, init?: { body?: Uint8Array }) => {
+      const { pathname } = new URL(String(input instanceof Request ? input.url : input));
+      asked.push(`${pathname} ${init?.body instanceof Uint8Array ? new TextDecoder().decode(init.body) : ''}`.trim());
+      return Response.json(answers[pathname] ?? {});
+    });
+  });
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('looks at the boxes, and loads and keeps what is to be warm', async () => {
+    const { cron } = await openIsolate(herd('warm: [{ model: llama3.2 }]'));
+    await cron();
+    expect(asked.filter((one) => !one.startsWith('/api/generate')).toSorted()).toEqual(
+      ['/api/ps', '/api/ps', '/api/show {"model":"llama3.2:latest"}', '/api/tags', '/api/version', '/api/ps'].toSorted(),
+    );
+    expect(asked.filter((one) => one.startsWith('/api/generate'))).toEqual([
+      '/api/generate {"model":"llama3.2","stream":false}',
+      '/api/generate {"model":"llama3.2","stream":false,"keep_alive":"360s"}',
+    ]);
+  });
+
+  it('takes a changed entry over, too', async () => {
+    const { store, cron } = await openIsolate(herd('probeInterval: 5s'));
+    await cron();
+    store.text = herd('probeInterval: 6s');
+    later(minuteMs + 1);
+    await cron();
+    expect(said).toContain('info reloaded CORRAL_KV/config: routes and boxes as before');
+  });
+
+  it('does nothing where the configuration cannot be used', async () => {
+    const { cron } = await openIsolate('bindz: []\n');
+    await cron();
+    expect(asked).toEqual([]);
+  });
+});
 
 describe('a changed KV entry', () => {
   it('takes over within a minute, behind the answer to a request', async () => {
