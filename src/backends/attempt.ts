@@ -1,5 +1,6 @@
 /** One try at one candidate: its request is made, edited and sent, and a box's refusal is read to be understood. */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
+import { cordonedError, isWork } from '../exchange/cordoned.ts';
 import {
   type Ask,
   type Attempt,
@@ -15,7 +16,6 @@ import {
   type Translation,
   type Upstream,
 } from '../exchange.ts';
-import { cordonedError, isWork } from '../exchange/cordoned.ts';
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';

@@ -31,7 +31,9 @@ describe('CORRAL_BOXES', () => {
   });
 
   it('does not repeat what may hold a password', () => {
-    expect(() => boxListOf('http://user:hunter22@box')).toThrow(/^CORRAL_BOXES: entry 1 holds a user or a password((?!hunter22).)*$/);
+    expect(() => boxListOf('http://user:hunter22@box')).toThrow(
+      /^CORRAL_BOXES: entry 1 holds a user or a password((?!hunter22).)*$/,
+    );
   });
 
   it('takes 256 boxes', () => {
