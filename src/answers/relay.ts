@@ -38,9 +38,9 @@ export function relayAnswer(
   const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
   // What was read here already is no body that the runtime could take over.
   if (!headersOnly && (mustBeRewritten(attempt) || body instanceof OpenedBody))
-    return relayRewritten(exchange, call, { attempt, answered, ended }, tools);
+    return relayRewritten(exchange, call, { attempt, answered, ended, model: candidate.model }, tools);
   exchange.isRelayed = true;
-  const watch = watchAnswer(candidate.target.upstream, answered, tools);
+  const watch = watchAnswer(candidate.target.upstream, answered, tools, candidate.model);
   let hasEnded = false;
   const watching = tapFor(exchange, call, headersOnly ? undefined : attempt.protocol, headers, watch, (report) => {
     hasEnded = true;

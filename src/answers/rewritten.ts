@@ -27,6 +27,8 @@ interface Rewriting {
   readonly attempt: Attempt;
   readonly answered: Answered;
   readonly ended: Ended;
+  /** As the box was asked for it. */
+  readonly model?: string | undefined;
 }
 
 /** False: its bytes may pass as they come, by the shortest way. */
@@ -37,14 +39,14 @@ export function mustBeRewritten({ exchange, rewrites }: Attempt): boolean {
 export function relayRewritten(
   exchange: Exchange,
   call: Call | undefined,
-  { attempt, answered, ended }: Rewriting,
+  { attempt, answered, ended, model }: Rewriting,
   tools: AnswerTools,
 ): Response | Promise<Response> {
   const { headers } = answered.response;
   const rewrites = attempt.rewrites ?? [];
   const isStream = isEventStream(attempt.protocol, headers);
   const source = plainBytes(answered.response, attempt.upstream.name);
-  const watch = watchAnswer(attempt.upstream, answered, tools);
+  const watch = watchAnswer(attempt.upstream, answered, tools, model);
   if (rewrites.length > 0 && !isStream) return relayWhole(exchange, call, { attempt, answered, ended }, source, watch, tools);
   const streams = rewrites.map((rewrite) => rewrite.stream()).filter((stream) => stream !== undefined);
   return relayStream(exchange, call, { attempt, answered, ended }, source, streams, watch, tools);

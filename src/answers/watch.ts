@@ -26,15 +26,26 @@ export interface Watch {
   readonly death: string | undefined;
 }
 
-/** Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. */
-export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools): Watch {
+/**
+ * Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. `model`: what the box answers with;
+ * a box that answers probes but has not got it in memory any more was started anew, and its old connections will never say so.
+ */
+export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools, model?: string): Watch {
   const { lease } = answered;
   if (lease === undefined) fleet.enter(upstream);
   let death: string | undefined;
+  let isGone = true;
   const silence = idle.watch({
-    isStillAlive: () => fleet.checkAlive(upstream),
+    async isStillAlive() {
+      isGone = !(await fleet.checkAlive(upstream));
+      // What Ollama's cloud answers is in no box's memory.
+      const isHere =
+        lease !== undefined && model !== undefined && fleet.isProvenBox(upstream) && !fleet.isRemote(upstream, model);
+      return !isGone && (!isHere || (await fleet.checkResident(upstream, model)) !== false);
+    },
     onDead() {
-      death = `${upstream.name} fell silent in the middle of its answer and answers no probe.`;
+      const why = isGone ? 'answers no probe' : 'has not got the model in memory any more';
+      death = `${upstream.name} fell silent in the middle of its answer and ${why}.`;
       answered.abort(new GatewayError('upstream_silent', death));
     },
   });

@@ -161,7 +161,8 @@ export class Run {
       const ms = (tokensOf(prompt) / this.#place.setting.promptTokensPerSecond) * 1_000;
       this.#after(ms * this.#place.slownessFor(this), () => {
         const text = embeddingsBody(pathname, String(body.field('model')), inputs, body);
-        this.#place.count(runner.model.name, { promptTokens: inputs.length * 3, outputTokens: 0 });
+        // Without input it was a load and nothing else.
+        if (inputs.length > 0) this.#place.count(runner.model.name, { promptTokens: inputs.length * 3, outputTokens: 0 });
         this.#over();
         answerWhole(
           this.#sink,

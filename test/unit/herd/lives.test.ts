@@ -82,6 +82,22 @@ describe('T9: a runner that dies', () => {
   );
 });
 
+describe('T9: a box that was started anew while it answered', () => {
+  it.each(allSurfaces)('leaves no client of %s waiting for the rest, although it answers probes again', async (surface) => {
+    const stage = await openVirtual(oneBox);
+    await stage.play({ ...traceOf([talk()]), ...oneBox });
+    const playing = play(traceOf([talk({ surface, turns: [turn({ outputTokens: 64 })] })]), stage);
+    await stage.clock.advance(400);
+    stage.herd.boxes[0]?.die('silent');
+    await stage.clock.advance(10_000);
+    stage.herd.boxes[0]?.comeBack();
+    const [seen] = await stage.until(playing, 120_000);
+    expect(seen?.verdict).toBe('error');
+    expect(seen?.error).toContain('has not got the model in memory any more');
+    expect(stage.herd.open).toBe(0);
+  });
+});
+
 describe('T11: queues', () => {
   const keys = `
 binds:
