@@ -16,8 +16,8 @@ import {
   outOfMemoryAdvice,
   wordsOf,
 } from '../fleet/advice.ts';
+import { isRelayRefusal, relayRefusalAdvice } from '../fleet/leg-trouble.ts';
 import type { LoadFailed } from '../fleet/load-answer.ts';
-import { isRelayRefusal, relayRefusalAdvice } from '../fleet/relay.ts';
 import { tunnelFault } from '../fleet/tunnels.ts';
 import { tellBox } from './placed.ts';
 import { addWarnings } from './relay.ts';

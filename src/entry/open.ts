@@ -11,6 +11,7 @@ import { createBoxes } from '../fleet/boxes.ts';
 import type { Herd } from '../fleet/fleet.ts';
 import { createHeldLoads } from '../fleet/held-loads.ts';
 import type { Keeper } from '../fleet/keeper.ts';
+import type { OwnerOf } from '../fleet/owner.ts';
 import type { Gateway } from '../gateway.ts';
 import { createSideCalls } from '../http/side-calls.ts';
 import type { Platform, ServerTls } from '../platform.ts';
@@ -110,14 +111,15 @@ export type ReloadResult =
   | { readonly ok: true; readonly next: NextPlan }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-export type OpenGateway = (settings: Settings, platform: Platform) => Promise<OpenResult>;
+/** `ownerOf`: where it is not this process that owns the slots, the queue and the loads of the boxes. */
+export type OpenGateway = (settings: Settings, platform: Platform, ownerOf?: OwnerOf) => Promise<OpenResult>;
 
-export const openGateway: OpenGateway = async (settings, platform) => {
+export const openGateway: OpenGateway = async (settings, platform, ownerOf) => {
   const state = createMemoryState({}, platform.runtime === 'workerd');
   const sideCalls = createSideCalls(platform);
   const result = await withModules(() => draftOf(settings, platform, { state, sideCalls }));
   if (!result.ok) return { ok: false, problems: result.errors.map(formatDiagnostic) };
-  return { ok: true, opened: openRunning(result.draft, settings, platform, { state, sideCalls }) };
+  return { ok: true, opened: openRunning(result.draft, settings, platform, { state, sideCalls }, ownerOf) };
 };
 
 /** A plan with everything it answers with. */
@@ -127,10 +129,16 @@ interface InForce extends Draft, Assembled {
 
 const shownProblems = 5;
 
-function openRunning(first: Draft, settings: Settings, platform: Platform, parts: CompileParts): Opened {
+function openRunning(
+  first: Draft,
+  settings: Settings,
+  platform: Platform,
+  parts: CompileParts,
+  ownerOf: OwnerOf | undefined,
+): Opened {
   const { clock } = platform;
   const instanceId = crypto.randomUUID().slice(0, 8);
-  const boxes = createBoxes({ platform, instanceId });
+  const boxes = createBoxes({ platform, instanceId, ...(ownerOf !== undefined && { ownerOf }) });
   // What is held began under some plan and may outlive it; the newest plan says for how long.
   const heldLoads = createHeldLoads({
     clock,

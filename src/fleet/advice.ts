@@ -2,31 +2,17 @@
  * The words of errors: what happened to which box, and what to do about it, after the Troubleshooting section of the Ollama
  * page. Pure. Boxes are named, never their URLs; lists and messages are bounded.
  */
-import { GatewayError } from '../errors.ts';
+import type { GatewayError } from '../errors.ts';
 import type { KnownModel, Upstream } from '../exchange.ts';
 import type { RunningModel } from './answers.ts';
+import { type Advice, AdvisedTrouble } from './trouble.ts';
 import { nearestName, smallerVariants } from './variants.ts';
 
-export interface Advice {
-  /** What is wrong, one sentence. */
-  readonly why: string;
-  /** What to do, one sentence or two. */
-  readonly mend: string;
-}
+export { type Advice, wordsOf } from './trouble.ts';
 
 const maxNames = 10;
 const maxNameLength = 200;
 const maxMessageLength = 500;
-
-/** What keeps a box from serving, found out with the mend. */
-export class AdvisedTrouble extends GatewayError {
-  readonly advice: Advice;
-
-  constructor(advice: Advice) {
-    super('upstream_unavailable', wordsOf(advice));
-    this.advice = advice;
-  }
-}
 
 /** Why a box does not serve, and the mend. */
 export function troubleAdvice(upstream: Upstream, error: GatewayError): Advice {
@@ -141,11 +127,6 @@ export function busyAdvice(boxName: string, said: string): Advice {
     why: `${boxName} is busy: ${clip(said)}.`,
     mend: 'Try again in a moment, add another box with this model, or raise OLLAMA_MAX_QUEUE.',
   };
-}
-
-/** Advice as one message for a client. */
-export function wordsOf({ why, mend }: Advice): string {
-  return mend === '' ? why : `${why} ${mend}`;
 }
 
 /** Ollama's own message in an error body: `{"error":"…"}`, or `{"error":{"message":"…"}}`, clipped; undefined when there is none. */

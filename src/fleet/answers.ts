@@ -2,9 +2,9 @@
 import { GatewayError } from '../errors.ts';
 import type { KnownModel } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
-import { AdvisedTrouble } from './advice.ts';
 import type { Answer } from './ask.ts';
 import { itemTexts } from './item-texts.ts';
+import { AdvisedTrouble } from './trouble.ts';
 import { tunnelFault } from './tunnels.ts';
 
 /** A model in a box's memory, as `/api/ps` tells of it. */

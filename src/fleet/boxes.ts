@@ -9,19 +9,11 @@ import { createStop } from './ask.ts';
 import { Box } from './box.ts';
 import { createDriftWatch, driftOf } from './drift.ts';
 import type { OwnerOf } from './owner.ts';
-import type { LegSecrets } from './relay.ts';
 import { createRounds } from './rounds.ts';
 import { createShows, type Shows } from './shows.ts';
-import type { FleetTuning } from './tuning.ts';
+import type { BoxWanted } from './wanted.ts';
 
-export interface BoxWanted {
-  readonly upstream: Upstream;
-  /** What a probe carries. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly probeIntervalMs: number;
-  readonly tuning: FleetTuning;
-  readonly leg?: LegSecrets | undefined;
-}
+export type { BoxWanted } from './wanted.ts';
 
 export interface Boxes {
   /** The box behind this upstream: the one that is there already, which from now on goes by this upstream's name, or a new one. */

@@ -1,6 +1,6 @@
 /** What a box's refusal means for the call: whether another box may serve it, and whether this one is to blame. Pure. */
 import { isBusy, isForeignHostRefusal, isModelMissing, isOutOfMemory, messageOf } from './advice.ts';
-import { isRelayRefusal } from './relay.ts';
+import { isRelayRefusal } from './leg-trouble.ts';
 import { tunnelFault } from './tunnels.ts';
 
 export interface Fault {

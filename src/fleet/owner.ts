@@ -3,7 +3,7 @@
  * per box decides (design decision 20). fleet/ knows only this contract; the entry brings the owners.
  */
 import type { Ask, Waiter } from '../exchange.ts';
-import type { BoxWanted } from './boxes.ts';
+import type { BoxWanted } from './wanted.ts';
 
 export interface BoxOwner {
   /**
@@ -21,5 +21,5 @@ export interface Grant {
   end(): void;
 }
 
-/** Undefined: this process owns it. Asked once per box and plan. */
-export type OwnerOf = (wanted: BoxWanted) => BoxOwner | undefined;
+/** Undefined: this process owns it. Asked once per box; `now`: what the newest plan says of it. */
+export type OwnerOf = (wanted: BoxWanted, now: () => BoxWanted) => BoxOwner | undefined;

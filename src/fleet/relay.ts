@@ -13,7 +13,6 @@ import {
   type SignedRequest,
 } from '../http/signed-caller.ts';
 import type { Clock } from '../platform.ts';
-import { type Advice, AdvisedTrouble, messageOf } from './advice.ts';
 
 /** What both ends know, and what opens the way between them. */
 export interface LegSecrets {
@@ -27,7 +26,8 @@ export const noSecrets: LegSecrets = { secret: undefined, access: undefined };
 /** Corral itself: probes, and whatever it does with a box on its own account. */
 const itself: SignedCaller = { name: 'corral', isAdmin: true, sharer: '', weight: 1, urgency: 'interactive' };
 
-type Seen = { readonly status: number; readonly headers: Headers };
+/** The head of an answer. */
+export type Seen = { readonly status: number; readonly headers: Headers };
 
 export class RelayLeg {
   readonly #clock: Pick<Clock, 'wallTime'>;
@@ -112,28 +112,4 @@ export function isAccessRefusal(status: number, headers: Headers): boolean {
   const location = headers.get('location') ?? '';
   if (status === 302 || status === 303) return /^https:\/\/[\w.-]+\.cloudflareaccess\.com\//.test(location);
   return (status === 401 || status === 403) && (headers.get('www-authenticate') ?? '').startsWith('Cloudflare-Access');
-}
-
-/** What the answer to a probe says of the leg; undefined: nothing is wrong with that. */
-export function legTrouble({ status, headers }: Seen, text: string | undefined, name: string): AdvisedTrouble | undefined {
-  if (isAccessRefusal(status, headers)) {
-    return new AdvisedTrouble({
-      why: `${name} stands behind Cloudflare Access, which did not let this gateway in.`,
-      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret (for https addresses only).',
-    });
-  }
-  if (status !== 401 || headers.get(relayHeader) === null) return undefined;
-  return new AdvisedTrouble(relayRefusalAdvice(name, messageOf(text ?? '') ?? ''));
-}
-
-/** Whether a relay has turned a request away because of the leg (`answers/leg.ts`, `policies/relayLock.ts`). */
-export function isRelayRefusal(status: number, text: string): boolean {
-  return status === 401 && (messageOf(text)?.startsWith('this Corral relay ') ?? false);
-}
-
-export function relayRefusalAdvice(name: string, said: string): Advice {
-  return {
-    why: `${name} is a Corral relay and does not let this gateway in.`,
-    mend: said === '' ? 'Give both ends the same CORRAL_RELAY_SECRET (or fleet.relay.secret).' : `It says: ${said}.`,
-  };
 }

@@ -2,7 +2,7 @@
  * What the pages of tunnels and CDNs mean that answer in a box's place. They are HTML or a line of text in nobody's protocol; here they
  * become what is wrong and what to do. Statuses 520 to 530 are Cloudflare's own, and no Ollama ever gives them. Pure.
  */
-import type { Advice } from './advice.ts';
+import type { Advice } from './trouble.ts';
 
 export interface TunnelFault {
   readonly advice: Advice;

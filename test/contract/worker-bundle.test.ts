@@ -35,8 +35,9 @@ describe('the Worker bundle', () => {
     expect(text).not.toMatch(/["'`]node:/);
   });
 
-  it('has one default export, the handler', () => {
-    expect(text).toMatch(/export\s*\{\s*[\w$]+ as default\s*\}/);
+  it('exports the handler, and the class of its Durable Objects', () => {
+    const [, exported = ''] = /export\s*\{([^}]*)\}/.exec(text) ?? [];
+    expect(exported.split(',').map((one) => one.trim().replace(/^.* as /, ''))).toEqual(['CorralBoxOwner', 'default']);
   });
 
   it('carries the configuration that Corral has when told nothing', () => {

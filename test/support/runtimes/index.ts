@@ -11,6 +11,9 @@ export interface CorralConfig {
   readonly yaml?: string;
   /** Environment variables; on workerd they are bindings. */
   readonly env?: Readonly<Record<string, string>>;
+  /** workerd alone: see `WorkerConfig`. */
+  readonly durableObjects?: Readonly<Record<string, string>>;
+  readonly isolates?: number;
   /** Command line arguments; workerd has none. */
   readonly args?: readonly string[];
   /** Working directory; default is the project's root. workerd has none. */
@@ -137,8 +140,8 @@ const urlPattern = /https?:\/\/(?:\[[^\]\s]+\]|[^\s:/,'"]+):[1-9]\d*/gi;
 
 function listeningUrls(name: RuntimeName, program: Program): string[] {
   if (name === 'workerd') {
-    const port = /"event":"listen","socket":"http","port":(\d+)/.exec(program.control())?.[1];
-    return port === undefined ? [] : [`http://127.0.0.1:${port}`];
+    const told = program.control().matchAll(/"event":"listen","socket":"http(?:-\d+)?","port":(\d+)/g);
+    return [...told].map(([, port]) => `http://127.0.0.1:${port}`);
   }
   const lines = outputOf(program)
     .split('\n')
@@ -176,7 +179,8 @@ async function workerdCommand(root: string, program: string, config: CorralConfi
   if (config.args !== undefined && config.args.length > 0) throw new Error('workerd takes no arguments for the Worker');
   const bundle = await bundleWorker(root);
   const bindings = { ...(config.yaml === undefined ? {} : { CORRAL_CONFIG: inline(config.yaml) }), ...config.env };
-  const file = writeWorkerdConfig(root, bundle, { bindings });
+  const { durableObjects = {}, isolates = 1 } = config;
+  const file = writeWorkerdConfig(root, bundle, { bindings, durableObjects, isolates });
   return { program, args: ['serve', '--control-fd=3', file], cwd: bundle.folder, env: cleanEnvironment(), controlPipe: true };
 }
 

@@ -43,6 +43,10 @@ async function buildWorker(root: string): Promise<WorkerBundle> {
 export interface WorkerConfig {
   /** Text bindings, what wrangler calls vars. */
   readonly bindings: Readonly<Record<string, string>>;
+  /** Durable Objects of the Worker, class by binding. */
+  readonly durableObjects?: Readonly<Record<string, string>>;
+  /** The same Worker so often, each with a port: isolates share nothing but the Durable Objects. Default 1. */
+  readonly isolates?: number;
 }
 
 let serial = 0;
@@ -53,24 +57,44 @@ export function writeWorkerdConfig(root: string, bundle: WorkerBundle, config: W
   const bindings = Object.entries(config.bindings).map(
     ([name, value]) => `        (name = ${quoted(name)}, text = ${quoted(value)}),`,
   );
+  const classes = Object.entries(config.durableObjects ?? {});
+  const objects = classes.map(
+    ([name, className]) =>
+      `        (name = ${quoted(name)}, durableObjectNamespace = (className = ${quoted(className)}, serviceName = "corral")),`,
+  );
+  const names = Array.from({ length: config.isolates ?? 1 }, (_, at) => (at === 0 ? 'corral' : `corral-${at + 1}`));
+  // The objects live in the first one.
+  const ownOf = (name: string) =>
+    name !== 'corral' || classes.length === 0
+      ? ''
+      : `
+      durableObjectNamespaces = [${classes.map(([, className]) => `(className = ${quoted(className)}, uniqueKey = ${quoted(className)})`).join(', ')}],
+      durableObjectStorage = (inMemory = void),`;
+  const workers = names.map(
+    (name) => `    (name = ${quoted(name)}, worker = (
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      compatibilityDate = ${quoted(date)},
+      compatibilityFlags = [${flags.map(quoted).join(', ')}],${ownOf(name)}
+      bindings = [
+${[...bindings, ...objects].join('\n')}
+      ],
+    )),`,
+  );
+  const sockets = names.map(
+    (name, at) =>
+      `(name = ${quoted(at === 0 ? 'http' : `http-${at + 1}`)}, address = "127.0.0.1:0", http = (), service = ${quoted(name)})`,
+  );
   const path = join(bundle.folder, `corral-${serial++}.capnp`);
   writeFileSync(
     path,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
-    (name = "corral", worker = (
-      modules = [(name = "worker.js", esModule = embed "worker.js")],
-      compatibilityDate = ${quoted(date)},
-      compatibilityFlags = [${flags.map(quoted).join(', ')}],
-      bindings = [
-${bindings.join('\n')}
-      ],
-    )),
+${workers.join('\n')}
     # Without this list workerd refuses to connect to 127.0.0.1.
     (name = "internet", network = (allow = ["private", "local", "public"], tlsOptions = (trustBrowserCas = true))),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "corral")],
+  sockets = [${sockets.join(', ')}],
 );
 `,
   );

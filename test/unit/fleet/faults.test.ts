@@ -34,8 +34,18 @@ describe('what a refusal means', () => {
     ['a tunnel that gave up', 524, 'error code: 524', [true, true]],
     ['a tunnel that is not connected', 530, 'error code: 1033', [true, true]],
     ["a page of ngrok's", 404, '<html>ERR_NGROK_3200</html>', [true, true]],
-    ['the queue of a relay', 503, native('desk had no slot for x within 300 s (fleet.queue.maxWait): try again later'), [true, false]],
-    ['a relay with another secret', 401, native('this Corral relay refuses the request of the Corral in front: it was signed'), [true, true]],
+    [
+      'the queue of a relay',
+      503,
+      native('desk had no slot for x within 300 s (fleet.queue.maxWait): try again later'),
+      [true, false],
+    ],
+    [
+      'a relay with another secret',
+      401,
+      native('this Corral relay refuses the request of the Corral in front: it was signed'),
+      [true, true],
+    ],
     ['401 for another reason', 401, native('no'), [false, false]],
   ] as const)('%s', (_, status, text, expected) => {
     expect(verdict(status, text)).toEqual(expected);
