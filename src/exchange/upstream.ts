@@ -59,12 +59,6 @@ export interface LegCaller {
   readonly work: Work | undefined;
 }
 
-/** For whom a request goes to a box. An exchange is one. */
-export interface LegCaller {
-  readonly identity: { readonly name: string | undefined; readonly isAdmin: boolean } | undefined;
-  readonly work: Work | undefined;
-}
-
 /** What Corral knows of the boxes. Reading costs no waiting; asking is bounded and shared by all who ask at once. */
 export interface Fleet {
   /** Whether this upstream answers as Ollama: the configuration's presumption until a probe has told. */
@@ -87,14 +81,6 @@ export interface Fleet {
   factsOf(upstream: Upstream, model: string): ModelFacts | undefined;
   /** Requests under way at this upstream, counted by Corral. */
   inFlight(upstream: Upstream): number;
-  /** A Corral of the box's own stands before it and grants its slots. Left out: no. */
-  isRelay?(upstream: Upstream): boolean;
-  /** What a request carries on the leg to a relay: who calls, signed, and what opens the way. Undefined, as nearly always: nothing. */
-  legHeaders?(
-    upstream: Upstream,
-    request: SignedRequest,
-    caller: LegCaller,
-  ): Promise<Readonly<Record<string, string>>> | undefined;
   /** A Corral of the box's own stands before it and grants its slots. Left out: no. */
   isRelay?(upstream: Upstream): boolean;
   /** What a request carries on the leg to a relay: who calls, signed, and what opens the way. Undefined, as nearly always: nothing. */
