@@ -1,7 +1,8 @@
 /**
  * Requests that go on without their client. A client that leaves while a box loads a model kills the load, and the next one
- * starts it anew: with impatient clients a large model never gets loaded (Ollama llm/llama_server.go; ollama.md §0.2). So a
- * try whose client leaves before the first byte is held until the model is loaded, and only then ended.
+ * starts it anew: with impatient clients a large model never gets loaded (Ollama llm/llama_server.go; ollama.md §0.2). One that
+ * leaves while its request waits behind another load is never let go of: Ollama keeps its socket for ever (server/sched.go;
+ * ollama.md §0.3). So every try whose client leaves before the first byte is held until the model is loaded, and only then ended.
  */
 import type { Fleet, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
@@ -31,9 +32,9 @@ export interface OrphanedTry {
 
 export interface HeldLoads {
   /**
-   * Ends the try at once when nothing would be lost: the model is in memory, the upstream is no box, another try holds the
-   * same load already, or too many are held. Otherwise holds it until the box has the model in memory, the try settles, or
-   * the load timeout is over. Only the request that began a load keeps it alive: an earlier try takes the place of a later one.
+   * Ends the try at once when nothing would be lost: the model is in memory, the upstream is no box, or too many are held.
+   * Otherwise holds it until the box has the model in memory, the try settles, or the load timeout is over. Only the request that
+   * began a load keeps it alive, so where too many are held, an earlier try takes the place of a later one for the same model.
    */
   onClientGone(orphan: OrphanedTry): void;
   /** How many are held now. */
@@ -44,6 +45,8 @@ export interface HeldLoads {
 const recheckMs = 5_000;
 
 interface Hold {
+  /** Box and model. */
+  readonly key: string;
   readonly startedMs: number;
   end(): void;
 }
@@ -51,20 +54,21 @@ interface Hold {
 /** `setting` is looked at for each try, so that a reload may change its time limit. */
 export function createHeldLoads(setting: HeldLoadsSetting): HeldLoads {
   const { fleet, clock, maxHeld = 64 } = setting;
-  const holds = new Map<string, Hold>();
+  const holds = new Set<Hold>();
 
   const hold = (key: string, model: string, orphan: OrphanedTry): void => {
     let cancelRecheck: () => void = () => undefined;
     let tellDone: () => void = () => undefined;
     let isOver = false;
     const self: Hold = {
+      key,
       startedMs: orphan.startedMs,
       end() {
         if (isOver) return;
         isOver = true;
         cancelLimit();
         cancelRecheck();
-        if (holds.get(key) === self) holds.delete(key);
+        holds.delete(self);
         orphan.abort();
         tellDone();
       },
@@ -76,7 +80,7 @@ export function createHeldLoads(setting: HeldLoadsSetting): HeldLoads {
       if (isResident === true) self.end();
       else cancelRecheck = clock.after(recheckMs, () => void check());
     };
-    holds.set(key, self);
+    holds.add(self);
     orphan.waitUntil(
       new Promise<void>((resolve) => {
         tellDone = resolve;
@@ -91,12 +95,11 @@ export function createHeldLoads(setting: HeldLoadsSetting): HeldLoads {
       if (orphan.model === undefined || !fleet.isBox(orphan.upstream)) return orphan.abort();
       const model = canonicalModel(orphan.model);
       const key = `${orphan.upstream.baseUrl} ${model}`;
-      const other = holds.get(key);
-      if (other !== undefined) {
-        if (other.startedMs <= orphan.startedMs) return orphan.abort();
-        other.end();
+      if (holds.size >= maxHeld) {
+        const later = [...holds].find((one) => one.key === key && one.startedMs > orphan.startedMs);
+        if (later === undefined) return orphan.abort();
+        later.end();
       }
-      if (holds.size >= maxHeld) return orphan.abort();
       hold(key, model, orphan);
     },
     get count() {

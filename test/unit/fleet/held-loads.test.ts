@@ -121,20 +121,24 @@ describe('a try whose client has left', () => {
 });
 
 describe('of several tries for one load', () => {
-  it('the earlier is held, later ones end, by any spelling of the model', async () => {
-    const { clock, held, leave } = setUp();
+  it('all are held until it is over: Ollama keeps the socket of whoever leaves while it waits behind a load', async () => {
+    const { clock, world, held, leave } = setUp();
     const first = leave({ startedMs: 10, model: 'llama3.2' });
     const second = leave({ startedMs: 20, model: 'LLAMA3.2:latest' });
-    await clock.settle();
-    expect([first.aborts, second.aborts, held.count]).toEqual([0, 1, 1]);
+    await clock.advance(4_000);
+    expect([first.aborts, second.aborts, held.count]).toEqual([0, 0, 2]);
+    world.resident = true;
+    await clock.advance(5_000);
+    expect([first.aborts, second.aborts, held.count]).toEqual([1, 1, 0]);
   });
 
-  it('the earlier takes the place of the later when it leaves second: only it keeps the load alive', async () => {
-    const { clock, held, leave } = setUp();
-    const joined = leave({ startedMs: 20 });
-    const began = leave({ startedMs: 10 });
+  it('where no more may be held, the earlier takes the place of the later, by any spelling of the model', async () => {
+    const { clock, held, leave } = setUp({ maxHeld: 1 });
+    const joined = leave({ startedMs: 20, model: 'llama3.2' });
+    const began = leave({ startedMs: 10, model: 'LLAMA3.2:latest' });
+    const last = leave({ startedMs: 30, model: 'llama3.2' });
     await clock.settle();
-    expect([joined.aborts, began.aborts, held.count]).toEqual([1, 0, 1]);
+    expect([joined.aborts, began.aborts, last.aborts, held.count]).toEqual([1, 0, 1, 1]);
     began.settle();
     await clock.settle();
     expect(held.count).toBe(0);
