@@ -61,6 +61,8 @@ export interface UpstreamRequest {
   /** Aborting closes the connection: that is how a box learns that nobody waits any more. */
   readonly signal: AbortSignal;
   readonly tls?: UpstreamTls | undefined;
+  /** The binding that takes the request, on Workers: a VPC service, for instance. The URL then only says path and Host. */
+  readonly binding?: string | undefined;
 }
 
 /**
@@ -144,7 +146,12 @@ export interface Platform {
   /** Turns an upstream's answer into the client's: bytes leave as they come, through the tap, back-pressure reaching the box. */
   respond(relay: Relay): Response | Promise<Response>;
   /** Why this runtime cannot do what an upstream needs, or undefined. Asked once per upstream when a plan is compiled. */
-  refuses(need: { host?: string | undefined; url: string; tls?: UpstreamTls | undefined }): string | undefined;
+  refuses(need: {
+    host?: string | undefined;
+    url: string;
+    tls?: UpstreamTls | undefined;
+    binding?: string | undefined;
+  }): string | undefined;
   /** Why this runtime cannot open a port with this TLS, and what would do instead; undefined when it can. Left out: it can. */
   refusesServer?(tls: ServerTls): string | undefined;
   /** One finished line for standard output (access log). */

@@ -47,10 +47,11 @@ export function createLeg({ secret, clock, runtime, heartbeatMs, memory }: LegSe
     exchange.relayed = found;
     exchange.identity = { name: found.name, isAdmin: found.isAdmin, allowedModels: undefined, metadata: {} };
     exchange.consumedHeaders.add(callerHeader);
-    addAnswerHeader(exchange, relayHeader, '1');
   };
   return {
     know(exchange) {
+      // Also where a key is asked for: a Corral in front that has not signed yet learns from the refusal that it may.
+      addAnswerHeader(exchange, relayHeader, '1');
       const token = exchange.request.headers.get(callerHeader);
       return token === null ? undefined : know(exchange, token);
     },
@@ -85,5 +86,5 @@ const mends: Readonly<Record<CallerProblem, string>> = {
 
 function unknownCaller(problem: CallerProblem): GatewayError {
   const message = `this Corral relay refuses the request of the Corral in front: ${mends[problem]}`;
-  return new GatewayError('relay_caller_unknown', message, { headers: { [relayHeader]: '1' } });
+  return new GatewayError('relay_caller_unknown', message);
 }

@@ -62,7 +62,15 @@ export async function send(
   // Last, and here, so that no policy and no log sees them: they are the box's own, such as a tunnel's credential.
   if (upstream.box !== undefined) Object.assign(outgoing.headers, upstream.box.headers);
   const url = upstream.baseUrl + outgoing.path + outgoing.query;
-  const wanted = { method: outgoing.method, url, headers: outgoing.headers, body, signal: controller.signal, tls: upstream.tls };
+  const wanted: UpstreamRequest = {
+    method: outgoing.method,
+    url,
+    headers: outgoing.headers,
+    body,
+    signal: controller.signal,
+    tls: upstream.tls,
+    binding: upstream.box?.binding,
+  };
   const legHeaders = tools.fleet.legHeaders?.(upstream, wanted, exchange);
   const settled = legHeaders === undefined ? tools.platform.send(wanted) : sendOverLeg(wanted, legHeaders, attempt, tools);
   let hasLeft = false;

@@ -76,7 +76,7 @@ export function createUpstreams(
       const key = JSON.stringify([baseUrl, kind, tls ?? null, host ?? null, box?.options ?? null]);
       const known = byKey.get(key);
       if (known !== undefined) return known;
-      const refusal = refuses({ url: baseUrl, host, tls });
+      const refusal = refuses({ url: baseUrl, host, tls, binding: box?.options.binding });
       if (refusal !== undefined) throw new PlanError(`${yamlPath}: ${refusal}`);
       const upstreamName = nameFor(name, box);
       const create = (): Upstream => ({
@@ -107,9 +107,9 @@ export function createUpstreams(
 /** By origin. */
 function namedBoxesOf(boxes: FleetConfig['boxes']): ReadonlyMap<string, NamedBox> {
   return new Map(
-    boxes.map(({ url, name, headers, weight, slots, vram, reserve, maxLoaded }, index) => [
+    boxes.map(({ url, name, headers, binding, weight, slots, vram, reserve, maxLoaded }, index) => [
       originOf(`${url.scheme}://${url.authority}`),
-      { index, name, options: { weight, slots, vramBytes: vram, reserveBytes: reserve ?? 0, maxLoaded, headers } },
+      { index, name, options: { weight, slots, vramBytes: vram, reserveBytes: reserve ?? 0, maxLoaded, headers, binding } },
     ]),
   );
 }

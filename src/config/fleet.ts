@@ -75,6 +75,13 @@ const boxField = z
     headers: boxHeadersField
       .prefault({})
       .describe("Sent with every request to the box, probes included: a tunnel's credential, for instance."),
+    binding: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected the name of a binding, such as DESK')
+      .optional()
+      .describe(
+        'Workers only: the binding through which the box is reached, such as a Workers VPC service. The `url` then says the Host alone.',
+      ),
     weight: z
       .number()
       .positive()

@@ -203,7 +203,11 @@ function refusedBy(thrown: unknown): Refused {
 
 /** The class that wrangler.toml names. All requests of an object share one context there, so that one may settle another's promise. */
 export class CorralBoxOwner {
-  readonly #desk = new OwnerDesk({ ...createWorkersPlatform(), hasBackground: true });
+  readonly #desk: OwnerDesk;
+
+  constructor(_state: unknown, env: Readonly<Record<string, unknown>>) {
+    this.#desk = new OwnerDesk({ ...createWorkersPlatform((name) => env[name]), hasBackground: true });
+  }
 
   fetch(request: Request): Promise<Response> {
     return this.#desk.fetch(request);

@@ -1,6 +1,7 @@
 /** Bun: its own `fetch` towards the boxes, its own server towards the clients. The fastest of the four. */
 import type { Platform, UpstreamRequest, UpstreamTls } from '../platform.ts';
 import { certificateTrouble } from './certificates.ts';
+import { noBindings } from './no-bindings.ts';
 import { processConsole } from './process-console.ts';
 import { refusedByBun } from './server-tls.ts';
 import { createWebPlatform } from './web-platform.ts';
@@ -11,7 +12,10 @@ export function createBunPlatform(): Platform {
     hasBackground: true,
     acceptsEncodings: true,
     fetchOptions,
-    refuses: ({ tls }) => (tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out'),
+    refuses({ tls, binding }) {
+      if (binding !== undefined) return noBindings;
+      return tls?.alpn === undefined ? undefined : 'Bun cannot choose ALPN protocols; leave `alpn` out';
+    },
     refusesServer: (tls) => refusedByBun(tls) ?? certificateTrouble(tls),
     ...processConsole(),
   });

@@ -4,6 +4,7 @@ import { certificateTrouble } from './certificates.ts';
 import { type DenoClientOptions, deno, type ServeInfo } from './deno-runtime.ts';
 import { plainAddress } from './door.ts';
 import { createLineWriter } from './line-writer.ts';
+import { noBindings } from './no-bindings.ts';
 import { reportLine } from './process-console.ts';
 import { refusedByDeno } from './server-tls.ts';
 import { createTlsClients } from './tls-clients.ts';
@@ -26,7 +27,7 @@ export function createDenoPlatform(): Platform {
     // Deno's fetch inflates what was asked for in gzip or brotli and leaves the headers as if it had not.
     acceptsEncodings: false,
     fetchOptions: ({ tls }: UpstreamRequest) => ({ client: tls === undefined ? plain : byTls.clientFor(tls) }),
-    refuses: refusalOf,
+    refuses: (need) => (need.binding === undefined ? refusalOf(need) : noBindings),
     refusesServer: (tls) => refusedByDeno(tls) ?? certificateTrouble(tls),
     print: lines.print,
     report: (level, message) => writeAll(deno.stderr, encoder.encode(reportLine(level, message))),

@@ -3,6 +3,7 @@ import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts
 import { certificateTrouble } from './certificates.ts';
 import { systemClock } from './clock.ts';
 import { networkErrorOf } from './network-errors.ts';
+import { noBindings } from './no-bindings.ts';
 import { createAgents } from './node-agents.ts';
 import { NodeBody } from './node-body.ts';
 import { createNodeRespond, type TakeRelay } from './node-respond.ts';
@@ -47,7 +48,7 @@ export function createNodePlatform(): NodePlatform {
     send,
     respond,
     takeRelay,
-    refuses: () => undefined,
+    refuses: ({ binding }) => (binding === undefined ? undefined : noBindings),
     refusesServer: certificateTrouble,
     ...processConsole(),
     close: () => agents.close(),

@@ -14,6 +14,8 @@ export interface WebPlatformOptions {
   readonly acceptsEncodings: boolean;
   /** What this runtime's `fetch` wants beside the standard's options. Called once per try. */
   readonly fetchOptions: (request: UpstreamRequest) => Record<string, unknown>;
+  /** Who takes a request; left out: the runtime's `fetch`. */
+  readonly fetcherOf?: (request: UpstreamRequest) => typeof fetch;
   readonly refuses: Platform['refuses'];
   readonly refusesServer: NonNullable<Platform['refusesServer']>;
   readonly print: Platform['print'];
@@ -25,6 +27,7 @@ export function createWebPlatform({
   hasBackground,
   acceptsEncodings,
   fetchOptions,
+  fetcherOf = () => fetch,
   refuses,
   refusesServer,
   print,
@@ -34,7 +37,7 @@ export function createWebPlatform({
     const startedMs = performance.now();
     let response: Response;
     try {
-      response = await fetch(request.url, {
+      response = await fetcherOf(request)(request.url, {
         method: request.method,
         headers: acceptsEncodings ? withoutDefaults(request.headers) : { ...request.headers, 'accept-encoding': 'identity' },
         body: request.body as BodyInit | undefined,

@@ -8,13 +8,27 @@ export interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-export function createWorkersPlatform(): Platform {
+/** A binding that takes requests: a VPC service, or another Worker. */
+interface Fetcher {
+  fetch: typeof fetch;
+}
+
+/** `bindingOf`: the Worker's bindings by name, as the request that is being answered brings them. */
+export function createWorkersPlatform(bindingOf: (name: string) => unknown = () => undefined): Platform {
+  const fetcherFor = (name: string): Fetcher | undefined => {
+    const bound = bindingOf(name);
+    return isFetcher(bound) ? bound : undefined;
+  };
   return createWebPlatform({
     runtime: 'workerd',
     hasBackground: false,
     acceptsEncodings: false,
     fetchOptions: () => ({}),
-    refuses: refusalOf,
+    fetcherOf({ binding }) {
+      const fetcher = binding === undefined ? undefined : fetcherFor(binding);
+      return fetcher === undefined ? fetch : (input, init) => fetcher.fetch(input, init);
+    },
+    refuses: (need) => (need.binding === undefined ? refusalOf(need) : missingBinding(need.binding, fetcherFor)),
     refusesServer: refusedByWorkers,
     // The console is the log there (`wrangler tail`, Workers Logs).
     // biome-ignore lint/suspicious/noConsole: the console is a Worker's only way to say something.
@@ -22,6 +36,15 @@ export function createWorkersPlatform(): Platform {
     // biome-ignore lint/suspicious/noConsole: the same.
     report: (level, message) => console[level](message),
   });
+}
+
+function isFetcher(bound: unknown): bound is Fetcher {
+  return typeof bound === 'object' && bound !== null && typeof (bound as { fetch?: unknown }).fetch === 'function';
+}
+
+function missingBinding(name: string, fetcherFor: (name: string) => Fetcher | undefined): string | undefined {
+  if (fetcherFor(name) !== undefined) return undefined;
+  return `this Worker has no binding ${name} that takes requests: bind the VPC service under that name in wrangler.toml ([[vpc_services]])`;
 }
 
 function refusalOf({

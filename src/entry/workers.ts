@@ -21,7 +21,10 @@ const boxPathPrefix = '/_corral/boxes/';
 /** Said once for each isolate. */
 const withoutOwner = `slots, queue and loads of the boxes hold for each isolate alone: bind the Durable Object ${ownerBinding} (see wrangler.toml), or put \`corral --relay\` beside each box`;
 
-const platform = createWorkersPlatform();
+/** The same in every request of an isolate. */
+let bindings: WorkersEnv = {};
+
+const platform = createWorkersPlatform((name) => bindings[name]);
 
 type AdminApp = ReturnType<typeof createAdmin>;
 type Isolate =
@@ -42,6 +45,7 @@ export { CorralBoxOwner } from './box-owner.ts';
 
 export default {
   async fetch(request: Request, env: WorkersEnv, execution: ExecutionContext): Promise<Response> {
+    bindings = env;
     const current = isolate ?? (await openOnce(env));
     if (Date.now() - lookedMs > rereadMs) execution.waitUntil(reread(env));
     if (!current.isOpen) return unusable(current.count);

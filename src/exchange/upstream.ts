@@ -28,6 +28,8 @@ export interface BoxOptions {
   readonly reserveBytes: number;
   /** Models in memory at once (OLLAMA_MAX_LOADED_MODELS). */
   readonly maxLoaded: number | undefined;
+  /** On Workers: the binding through which it is reached. */
+  readonly binding?: string | undefined;
   /** What every request to it carries, such as a tunnel's credential. Lower-case names. May hold secrets. */
   readonly headers: Readonly<Record<string, string>>;
 }

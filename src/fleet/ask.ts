@@ -96,6 +96,7 @@ async function fetchText(platform: Platform, question: Question, signal: AbortSi
       body: json === undefined ? undefined : new TextEncoder().encode(json),
       signal,
       tls: upstream.tls,
+      binding: upstream.box?.binding,
     });
     const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
     const text = await response.body.read(maxBytes).then(

@@ -5,7 +5,6 @@
 import type { MiddlewareHandler } from 'hono';
 import { GatewayError } from '../errors.ts';
 import type { GatewayEnv } from '../exchange.ts';
-import { relayHeader } from '../http/signed-caller.ts';
 
 export function createRelayLock(): MiddlewareHandler<GatewayEnv> {
   return (c, next) => {
@@ -23,6 +22,5 @@ function stranger(): GatewayError {
   return new GatewayError(
     'relay_caller_unknown',
     'this Corral relay serves Corrals in front that know its secret: give that one the same CORRAL_RELAY_SECRET (or fleet.relay.secret). To let other clients in as well, set CORRAL_API_KEY here',
-    { headers: { [relayHeader]: '1' } },
   );
 }

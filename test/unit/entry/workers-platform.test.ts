@@ -16,6 +16,38 @@ describe('what Workers cannot do', () => {
   });
 });
 
+describe('T2: a Workers VPC service', () => {
+  const asked: string[] = [];
+  const service = {
+    async fetch(url: string, init: RequestInit) {
+      asked.push(`${init.method} ${url} ${new Headers(init.headers).get('x-a')}`);
+      return new Response('{"version":"0.99.0"}');
+    },
+  };
+  const bound: Record<string, unknown> = { DESK: service, NAME: 'text' };
+  const platform = createWorkersPlatform((name) => bound[name]);
+
+  it('takes the requests for its box', async () => {
+    const { status, body } = await platform.send({
+      method: 'GET',
+      url: 'http://desk.internal:11434/api/version',
+      headers: { 'x-a': '1' },
+      body: undefined,
+      signal: new AbortController().signal,
+      binding: 'DESK',
+    });
+    expect([status, new TextDecoder().decode(await body.read(100))]).toEqual([200, '{"version":"0.99.0"}']);
+    expect(asked).toEqual(['GET http://desk.internal:11434/api/version 1']);
+  });
+
+  it('must be bound', () => {
+    const url = 'http://desk.internal:11434';
+    expect(platform.refuses({ url, binding: 'DESK' })).toBeUndefined();
+    expect(platform.refuses({ url, binding: 'NAME' })).toMatch(/no binding NAME .*vpc_services/);
+    expect(platform.refuses({ url, binding: 'OTHER' })).toMatch(/no binding OTHER/);
+  });
+});
+
 describe('a client on Workers', () => {
   const peerFrom = (address: string | undefined) =>
     workersPeer(

@@ -16,6 +16,9 @@ const calls = [
   ['/api/generate', { prompt: 'hi' }],
 ] as const;
 
+const quickBox = { models: [{ name: 'big:latest', sizeBytes: gigabyte, outputTokens: 4 }] };
+const chat = ['/api/chat', { model: 'big', stream: false, messages: [{ role: 'user', content: 'hi' }] }] as const;
+
 function open(more: Partial<LegSetting> = {}): Promise<LegStage> {
   return openLeg({ boxes: [slowBox], ...more });
 }
@@ -44,8 +47,144 @@ describe('a relay behind a tunnel', () => {
     }
   });
 
-  it('T2: without the relay the same load ends in 524 that says what to do, in the protocol of the client', async () => {
-    const stage = await open({ intercept: () => undefined, tunnelSilenceMs: 10_000 });
-    expect(stage.front.herd.describe()[0]).toMatchObject({ isAlive: true });
+  it('T7: has one queue and one load for all, in the names of the callers in front', async () => {
+    const box = { ...slowBox, models: [{ name: 'big:latest', sizeBytes: 5 * gigabyte, outputTokens: 500 }] };
+    const stage = await open({ boxes: [box], relayYaml: '    slots: 1' });
+    const asked = [1, 2, 3].map(() => textOf(stage, stage.ask(...chat)));
+    await stage.advance(3_000);
+    const [relay] = stage.relays;
+    expect(relay?.herd.describe()[0]).toMatchObject({ waiting: 2 });
+    expect(stage.front.herd.describe()[0]).toMatchObject({ waiting: 0 });
+    for (const one of asked) expect(await one).toMatchObject({ status: 200 });
+    expect(stage.herd.boxes[0]?.scheduler.loads).toMatchObject({ started: 1, aborted: 0 });
+  });
+
+  it('keeps the load of a client that leaves the Corral in front', async () => {
+    const stage = await open();
+    const leaving = new AbortController();
+    const asked = stage.ask(...chat, { leaving: leaving.signal });
+    await stage.advance(30_000);
+    leaving.abort();
+    await stage.until(asked);
+    await stage.advance(200_000);
+    expect(stage.herd.boxes[0]?.scheduler.loads).toMatchObject({ started: 1, completed: 1, aborted: 0 });
+    expect([stage.front.gateway.inFlight, stage.relays[0]?.gateway.inFlight]).toEqual([0, 0]);
+  });
+
+  it('tells the true status of what goes wrong late, whole and streamed', async () => {
+    for (const stream of [false, true]) {
+      const stage = await open({ frontYaml: '  loads: { headersAfter: 1h }' });
+      const asked = textOf(stage, stage.ask('/v1/chat/completions', { ...chat[1], stream }));
+      await stage.advance(20_000);
+      const [box] = stage.herd.boxes;
+      if (box !== undefined) box.die('refusing');
+      const { status, headers, text } = await asked;
+      expect([status, headers.get('content-type')]).toEqual([502, 'application/json']);
+      expect(JSON.parse(text)).toMatchObject({ error: { message: expect.stringContaining('box-1.herd broke off') } });
+    }
+  });
+
+  it('T11: lets the Corral in front go on to the next box, also after headers have left the relay', async () => {
+    for (const stream of [false, true]) {
+      // The second one is asked when the first has failed: it is down at first.
+      const stage = await open({ boxes: [slowBox, quickBox] });
+      const [first, second] = stage.herd.boxes;
+      second?.die('refusing');
+      await stage.advance(15_000);
+      const asked = textOf(stage, stage.ask('/api/chat', { ...chat[1], stream }));
+      await stage.advance(3_000);
+      expect(first?.scheduler.loads.started).toBe(1);
+      second?.comeBack();
+      await stage.advance(90_000);
+      first?.die('refusing');
+      expect(await asked).toMatchObject({ status: 200, text: expect.stringContaining('clever') });
+      expect(second?.completed).toBe(1);
+    }
+  });
+
+  it('knows nobody without the secret', async () => {
+    const stage = await open();
+    const [relay] = stage.relays;
+    const peer = { port: 3000, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
+    for (const headers of [{}, { 'x-corral-caller': 'eyJ0IjowfQ.AAAA' }, { authorization: 'Bearer x' }]) {
+      const request = new Request('http://localhost:3000/api/tags', { headers: { host: 'localhost:3000', ...headers } });
+      const response = await relay?.gateway.fetch(request, peer);
+      expect([response?.status, response?.headers.get('x-corral-relay')]).toEqual([401, '1']);
+      expect(await response?.text()).toMatch(/^\{"error":"this Corral relay .*CORRAL_RELAY_SECRET/);
+    }
+  });
+
+  it('lets other clients in where keys are configured, and Corrals in front without one', async () => {
+    const stage = await open({ boxes: [quickBox], relay: { apiKey: 'sk-key' } });
+    expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
+    const peer = { port: 3000, address: () => '192.168.1.9', onGone: () => undefined, waitUntil: () => undefined };
+    const statusWith = async (key: string) => {
+      const headers = { host: 'localhost:3000', authorization: `Bearer ${key}` };
+      return (await stage.relays[0]?.gateway.fetch(new Request('http://localhost:3000/api/version', { headers }), peer))?.status;
+    };
+    expect([await stage.until(statusWith('sk-key')), await statusWith('sk-other')]).toEqual([200, 401]);
+  });
+
+  it('is told of callers, signed, and of nothing that a client says itself', async () => {
+    const stage = await open({ boxes: [quickBox] });
+    const said = { 'x-corral-caller': 'mine', 'x-corral-class': 'bulk', 'x-corral-relay': '1', 'cf-access-client-id': 'mine' };
+    expect(await textOf(stage, stage.ask(...chat, { headers: said }))).toMatchObject({ status: 200 });
+    const sent = stage.passed.at(-1);
+    expect(sent?.headers.get('x-corral-caller')).toMatch(/^[\w-]+\.[\w-]{43}$/);
+    expect([sent?.headers.get('x-corral-class'), sent?.headers.get('cf-access-client-id')]).toEqual([null, null]);
+    expect(stage.herd.lines.join('\n')).not.toContain(sent?.headers.get('x-corral-caller'));
+    // The first look was that of a stranger; whoever is no relay is never shown a signature.
+    expect(stage.passed[0]?.headers.get('x-corral-caller')).toBeNull();
+  });
+
+  it.each([
+    ['another secret', { front: { relaySecret: 'not what the other end knows' } }, /same CORRAL_RELAY_SECRET/],
+    ['no secret', { front: { relaySecret: undefined } }, /same CORRAL_RELAY_SECRET/],
+    ['a clock that is wrong', { frontAheadMs: 61_000 }, /NTP/],
+  ])('says what is wrong with %s', async (_, setting, mend) => {
+    const stage = await open({ boxes: [quickBox], ...setting });
+    const [box] = stage.front.herd.describe();
+    expect(box).toMatchObject({ isAlive: false, why: 'relay-1.leg is a Corral relay and does not let this gateway in.' });
+    expect(box?.mend).toMatch(mend);
+    const { status, text } = await textOf(stage, stage.ask(...chat));
+    expect(status).toBe(502);
+    expect(text).toMatch(mend);
+  });
+
+  it('shows a service token to Cloudflare Access alone, and over https alone', async () => {
+    const access = '  relay: { accessClientId: id.access, accessClientSecret: of-the-service-token }';
+    const turnAway = (request: Request) =>
+      request.headers.get('cf-access-client-secret') === 'of-the-service-token'
+        ? undefined
+        : new Response(null, { status: 302, headers: { location: 'https://team.cloudflareaccess.com/cdn-cgi/access/login/x' } });
+    const stage = await open({ boxes: [quickBox], frontYaml: access, frontScheme: 'https', intercept: turnAway });
+    expect(stage.passed.slice(0, 3).map(({ headers }) => headers.get('cf-access-client-id'))).toEqual([
+      null,
+      'id.access',
+      'id.access',
+    ]);
+    expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
+
+    const open2 = await open({ boxes: [quickBox], frontYaml: access });
+    expect(open2.passed.some(({ headers }) => headers.has('cf-access-client-id'))).toBe(false);
+
+    const plain = await open({ boxes: [quickBox], frontYaml: access, intercept: turnAway });
+    expect(plain.passed.some(({ headers }) => headers.has('cf-access-client-id'))).toBe(false);
+    expect(plain.front.herd.describe()[0]?.why).toContain('Cloudflare Access');
+  });
+
+  it('T2: says what a tunnel means that gives up or is not connected, in the words of the protocol', async () => {
+    for (const [page, status, mend] of [
+      [524, 504, /corral --relay/],
+      [530, 503, /cloudflared tunnel run/],
+    ] as const) {
+      const stage = await open({
+        boxes: [quickBox],
+        intercept: ({ method }) => (method === 'POST' ? new Response('error code: 1033', { status: page }) : undefined),
+      });
+      const { status: told, text } = await textOf(stage, stage.ask('/v1/messages', { ...chat[1], max_tokens: 5 }));
+      expect(told).toBe(status);
+      expect(JSON.parse(text)).toMatchObject({ type: 'error', error: { message: expect.stringMatching(mend) } });
+    }
   });
 });
