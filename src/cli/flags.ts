@@ -51,6 +51,15 @@ const known = {
   { type: 'string' | 'boolean'; short?: string; multiple?: boolean; value?: string; about: string }
 >;
 
+/** Commands beside the gateway itself (commands.ts), in the order of `--help`. */
+const commands = {
+  doctor: 'ask the boxes, and say what is wrong and what to do',
+  fleet: 'ls, ps, diff, sync, pull, load, unload, cordon, uncordon, drain: the boxes behind Corral',
+  help: 'print this; `corral help fleet` tells more',
+} as const;
+
+export const commandNames: readonly string[] = Object.keys(commands);
+
 export type FlagsResult = { readonly ok: true; readonly flags: Flags } | { readonly ok: false; readonly problem: string };
 
 /** Never throws; the problem is one line that says what to type instead. */
@@ -84,6 +93,8 @@ export function flagsOf(args: readonly string[]): FlagsResult {
 function strayOf(args: readonly string[]): string | undefined {
   const { tokens } = parseArgs({ args: [...args], options: known, strict: false, allowPositionals: true, tokens: true });
   for (const token of tokens) {
+    if (token.kind === 'positional' && commandNames.includes(token.value))
+      return `a command stands first: corral ${token.value} …`;
     if (token.kind === 'positional') return `"${token.value}" stands alone: a configuration file is named with -f ${token.value}`;
     if (token.kind !== 'option') continue;
     const option = (known as Record<string, { type: string; value?: string }>)[token.name];
@@ -113,6 +124,9 @@ export function helpText(): string {
     'corral: the gateway in front of Ollama',
     '',
     'Usage: corral [-f FILE | -c YAML] [flags]',
+    '       corral COMMAND …',
+    '',
+    ...Object.entries(commands).map(([name, about]) => `  ${name.padEnd(width)}${about}`),
     '',
     ...rows.map(([flag, about]) => `  ${flag.padEnd(width)}${about}`),
     '',

@@ -31,7 +31,8 @@ function missingIn({ entries }: Pick<ListenerPlan, 'entries'>, herd: Pick<Herd, 
   });
 }
 
-function routesIn(entries: readonly RouteEntry<RoutePlan>[]): readonly { name: string; backend: Backend }[] {
+/** With the routes that they hand over to. */
+export function routesIn(entries: readonly RouteEntry<RoutePlan>[]): readonly { name: string; backend: Backend }[] {
   return entries.flatMap(({ route }) => [route, ...routesIn(route.children?.entries ?? [])]);
 }
 

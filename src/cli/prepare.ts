@@ -5,7 +5,7 @@ import { version } from '../entry/version.ts';
 import type { Platform } from '../platform.ts';
 import { clearSecretWarnings } from './clear-secrets.ts';
 import type { FilesRead } from './files-read.ts';
-import { flagsOf, helpText } from './flags.ts';
+import { commandNames, flagsOf, helpText } from './flags.ts';
 import { settingsOf } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { lastLines, validate } from './validate.ts';
@@ -18,7 +18,12 @@ export { version };
 
 /** Prints what there is to say. Exit codes: 0 done as asked, 1 the configuration is wrong, 2 the command line is. */
 export async function prepare(surroundings: Surroundings, platform: Platform, openGateway: OpenGateway): Promise<Prepared> {
-  const { out, err } = surroundings;
+  const { out, err, args } = surroundings;
+  if (commandNames.includes(args[0] ?? '')) {
+    // Read when it is asked for: a start needs none of it.
+    const { runCommand } = await import('./commands.ts');
+    return { goesOn: false, exitCode: await runCommand(args, surroundings, platform) };
+  }
   const read = flagsOf(surroundings.args);
   if (!read.ok) {
     err(`error: ${read.problem}\nFlags are listed by --help\n`);

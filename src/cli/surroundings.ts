@@ -2,6 +2,7 @@
 /** The process around the command: what it may read and where it may speak. Tests hand in their own. */
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
+import { processTerminal, type Terminal } from './terminal.ts';
 
 export interface Surroundings {
   /** Without the runtime's and the script's own. */
@@ -16,11 +17,14 @@ export interface Surroundings {
   readonly err: (text: string) => void;
   /** Whether the terminal that the process belonged to was closed; false where there never was one. */
   readonly isTerminalGone: () => boolean;
+  /** For the commands; left out: standard output is no terminal. */
+  readonly terminal?: Terminal;
 }
 
 export function processSurroundings(args: readonly string[]): Surroundings {
   return {
     args,
+    terminal: processTerminal(),
     env: (name) => process.env[name],
     readFile: (path) => readFileSync(path, 'utf8'),
     readStdin: () => readFileSync(0, 'utf8'),
