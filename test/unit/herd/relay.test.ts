@@ -137,6 +137,13 @@ describe('a relay behind a tunnel', () => {
     expect(stage.passed[0]?.headers.get('x-corral-caller')).toBeNull();
   });
 
+  it('is found out by the first request, too, where no probe has been there yet', async () => {
+    const stage = await open({ boxes: [quickBox], frontProbes: false });
+    expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
+    const posts = stage.passed.filter(({ method }) => method === 'POST');
+    expect(posts.map(({ headers }) => headers.has('x-corral-caller'))).toEqual([false, true]);
+  });
+
   it.each([
     ['another secret', { front: { relaySecret: 'not what the other end knows' } }, /same CORRAL_RELAY_SECRET/],
     ['no secret', { front: { relaySecret: undefined } }, /same CORRAL_RELAY_SECRET/],
