@@ -250,6 +250,10 @@ export class Box implements LoadingPlace {
     });
   }
 
+  noteLoad(model: string, durationMs: number): void {
+    this.rates.loadEnded(this.catalogue?.get(model)?.sizeBytes ?? 0, durationMs);
+  }
+
   /** What the box tells of one model. Never rejects. */
   show(model: string): Promise<Answer | GatewayError> {
     const { platform, stop } = this.#setting;
@@ -335,7 +339,7 @@ export class Box implements LoadingPlace {
     let answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
     // A relay, or what stands before it, asks for what others shall not see.
     for (let again = 0; again < 2 && !(answer instanceof GatewayError); again++) {
-      if (!this.leg.learn(answer, this.upstream.baseUrl)) break;
+      if (!this.leg.learn(answer, this.upstream.baseUrl, answer.shown)) break;
       answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
     }
     if (!this.#setting.stop.isStopped) this.#judge(answer);

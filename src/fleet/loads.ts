@@ -38,6 +38,8 @@ export interface LoadingPlace {
   /** Asks what is in memory now. */
   checkResident(model: string): Promise<boolean | undefined>;
   post(path: string, json: string, limitMs: number, stop: Stop): Promise<Answer | GatewayError>;
+  /** A load has ended well, after this long. */
+  noteLoad?(model: string, durationMs: number): void;
 }
 
 /** Ollama loads one after the other; more than this of one box wait elsewhere. */
@@ -141,6 +143,7 @@ class BoxLoads implements Loads {
     load.outcome = outcome;
     if (this.#underWay.get(load.key) === load) this.#underWay.delete(load.key);
     this.#past.note(load.key, outcome instanceof GatewayError ? outcome : undefined, this.#clock.now());
+    if (outcome === 'loaded') this.#place.noteLoad?.(load.model, this.#clock.now() - load.startedMs);
     for (const listener of load.listeners) listener();
     load.listeners.clear();
     // Known at once, also to whoever chooses a box.

@@ -16,6 +16,8 @@ export const usualRates = {
 
 /** Before the first byte of a model's file is read, and after its last. */
 export const loadStartMs = 1_000;
+/** No runner starts sooner: what is answered before had the model in memory already, whatever was believed. */
+const leastLoadMs = 250;
 /** Models that are kept apart; beyond them the one that was used longest ago is forgotten. */
 const maxModels = 256;
 /** How long demand is remembered. */
@@ -125,9 +127,15 @@ export class Rates {
     return new LearningRun(this, model, ask, nowMs, isFirst ? sizeBytes : 0, isCold && loadMs === 0, crowd, this.#now);
   }
 
+  /** A load of Corral's own is over. Those who waited for it may have seen its end only: from them nothing is learnt then. */
+  loadEnded(sizeBytes: number, durationMs: number): void {
+    this.learnLoad(sizeBytes, durationMs);
+    this.#loadEndedMs = this.#now();
+  }
+
   /** A model of so many bytes was loaded in this time. */
   learnLoad(sizeBytes: number, durationMs: number): void {
-    if (sizeBytes <= 0 || durationMs <= 0) return;
+    if (sizeBytes <= 0 || durationMs < leastLoadMs) return;
     const bytesPerSecond = (sizeBytes * 1_000) / Math.max(durationMs - loadStartMs, durationMs / 4);
     this.bytesPerSecond = this.#hasLoaded ? mixed(this.bytesPerSecond, bytesPerSecond, slowerCounts) : bytesPerSecond;
     this.#hasLoaded = true;

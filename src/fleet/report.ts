@@ -95,17 +95,21 @@ function stateOf(box: Box, shows: Shows, nowMs: number): BoxState {
     isBox: box.isBox,
     version: box.version ?? null,
     isCordoned: duty.isCordoned,
-    cordonedForMs: duty.sinceMs(nowMs) ?? null,
-    lookedAgoMs: box.lookedAgoMs ?? null,
+    cordonedForMs: whole(duty.sinceMs(nowMs)),
+    lookedAgoMs: whole(box.lookedAgoMs),
     trouble: trouble === undefined ? null : { code: trouble.code, ...troubleAdvice(upstream, trouble) },
     inFlight: box.inFlight,
     waiting: slots.waiting(),
     configured: { weight, slots: slotsSaid ?? null, vramBytes: vramBytes ?? null, reserveBytes, maxLoaded: maxLoaded ?? null },
     models: catalogue === undefined ? null : [...catalogue.values()].map((model) => modelOf(model, shows)),
     running: box.running.map((one) => runningOf(one, box)),
-    loading: box.loads.underWay().map(({ model, startedMs }) => ({ model, forMs: nowMs - startedMs })),
+    loading: box.loads.underWay().map(({ model, startedMs }) => ({ model, forMs: Math.round(nowMs - startedMs) })),
     tripped: box.breaker.tripped(nowMs).map(({ model }) => model),
   };
+}
+
+function whole(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms);
 }
 
 function modelOf(

@@ -35,6 +35,7 @@ let isKnown: boolean;
 let isAlive: boolean;
 let aliveChecks: number;
 let residentChecks: string[];
+let noted: unknown[];
 let tuning: { -readonly [Name in keyof typeof usualTuning]: (typeof usualTuning)[Name] };
 let loads: Loads;
 
@@ -67,6 +68,7 @@ function createPlace(): LoadingPlace {
       residentChecks.push(model);
       return true;
     },
+    noteLoad: (model, durationMs) => noted.push([model, durationMs]),
     post(path, json, limitMs, stop: Stop) {
       return new Promise((resolve) => {
         const one: Posted = {
@@ -136,6 +138,7 @@ beforeEach(() => {
   isAlive = true;
   aliveChecks = 0;
   residentChecks = [];
+  noted = [];
   tuning = { ...usualTuning };
   loads = createLoads(createPlace(), { clock, hasBackground: true });
 });
@@ -202,6 +205,7 @@ describe('one load for all', () => {
     posted[0]?.answer({});
     await clock.settle();
     expect(residentChecks).toEqual(['llama3.2:latest']);
+    expect(noted).toEqual([['llama3.2:latest', 60_000]]);
     expect(loads.underWay()).toEqual([]);
     // The probe has not seen it yet.
     expect(loads.ready(ask(), waiter())).toBeUndefined();

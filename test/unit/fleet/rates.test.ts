@@ -106,6 +106,21 @@ describe('what loads teach', () => {
     expect(rates.bytesPerSecond).toBeCloseTo(6.4e8);
   });
 
+  it('learns nothing from a load that found the model in memory, as after a runner was killed and is back', () => {
+    const { rates, pass } = createRates();
+    pass(20_000);
+    rates.granted({ ...warm, loadMs: 2 });
+    expect([rates.bytesPerSecond, rates.seenBytesPerSecond]).toEqual([5e8, undefined]);
+  });
+
+  it('learns from the whole of a load of its own, not from one who came when its first client had left', () => {
+    const { rates, pass } = createRates();
+    pass(11_000);
+    rates.loadEnded(4e9, 11_000);
+    rates.granted({ ...warm, loadMs: 1_500 });
+    expect(rates.bytesPerSecond).toBeCloseTo(4e8);
+  });
+
   it('is seen in a call that set the load off itself, and the memory is looked at then', () => {
     const { rates, run, looks } = createRates();
     const reading = 50 + 1_000 / 0.6;
