@@ -189,6 +189,8 @@ export interface Exchange {
   queuePosition?: number;
   /** Told when the client leaves an answer that has headers but no upstream yet; see `onGone`. */
   departures: (() => void)[] | undefined;
+  /** The client has left, as far as somebody was told by `onGone`; left out: not that anybody knows. */
+  hasLeft?: boolean;
   /** Said to the client in `x-corral-warning` and in the log; short, without secrets. At most 8. */
   readonly warnings: string[];
 
@@ -303,18 +305,31 @@ export function editHeaders(exchange: Exchange): Headers {
 
 /**
  * Calls `listener` once when the client leaves before an upstream's answer is on its way to it: as the runtime sees it, or, where the
- * answer's headers have left already, as the stream behind them does.
+ * answer's headers have left already, as the stream behind them does. One that has left before is told of at once, in a turn of its own.
  */
 export function onGone(exchange: Exchange, listener: () => void): void {
   let isTold = false;
   // Some runtimes tell of it in both ways.
   const tell = () => {
+    exchange.hasLeft = true;
     if (!isTold) listener();
     isTold = true;
   };
+  if (exchange.hasLeft === true) {
+    queueMicrotask(tell);
+    return;
+  }
   exchange.departures ??= [];
   exchange.departures.push(tell);
   exchange.peer.onGone(tell);
+}
+
+/** Says to all who asked by `onGone` that the client has left: for whoever sees it where the runtime does not. */
+export function tellGone(exchange: Exchange): void {
+  const told = exchange.departures ?? [];
+  exchange.departures = undefined;
+  exchange.hasLeft = true;
+  for (const listener of told) listener();
 }
 
 /** Adds a header to whatever answer leaves. */

@@ -1,7 +1,7 @@
 /** The body of an answer whose headers left before anybody had answered: heartbeats, then what the work comes to. */
 import { ClientGone } from '../backends/send.ts';
 import type { GatewayError } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, tellGone } from '../exchange.ts';
 import type { StreamWatch } from '../streams/idle.ts';
 
 /** What follows the heartbeats. `isEnded`: whoever gives the bytes ends the exchange, too. */
@@ -113,10 +113,8 @@ export class EarlyBody {
     this.#isOver = true;
     const { exchange, watch } = this.#options;
     watch.stop();
-    const told = this.#following === undefined ? (exchange.departures ?? []) : [];
-    exchange.departures = undefined;
-    if (this.#following !== undefined) this.#letGo(this.#following);
-    for (const listener of told) listener();
+    if (this.#following === undefined) tellGone(exchange);
+    else this.#letGo(this.#following);
   }
 
   #letGo(following: Following): void {

@@ -3,7 +3,7 @@
  * tunnel between the two has no silence to cut.
  */
 import { GatewayError } from '../errors.ts';
-import { addAnswerHeader, type Exchange } from '../exchange.ts';
+import { addAnswerHeader, type Exchange, tellGone } from '../exchange.ts';
 import { answerEarly } from '../http/early-answer.ts';
 import {
   type CallerProblem,
@@ -65,17 +65,10 @@ export function createLeg({ secret, clock, runtime, heartbeatMs, memory }: LegSe
         afterMs: earlyAfterMs,
         heartbeatMs: Math.min(heartbeatMs, maxHeartbeatMs),
         mayBegin: () => exchange.relayed !== undefined,
-        onGone: () => leave(exchange),
+        onGone: () => tellGone(exchange),
       });
     },
   };
-}
-
-/** The Corral in front has let go of an answer that was not there yet. */
-function leave(exchange: Exchange): void {
-  const told = exchange.departures ?? [];
-  exchange.departures = undefined;
-  for (const listener of told) listener();
 }
 
 const mends: Readonly<Record<CallerProblem, string>> = {

@@ -28,7 +28,16 @@ export function relayAnswer(
   tools: AnswerTools,
 ): Response | Promise<Response> {
   const { status, headers, body } = answered.response;
-  const headersOnly = exchange.method === 'HEAD' || status === 204 || status === 304;
+  const headersOnly = exchange.method === 'HEAD' || status === 204 || status === 205 || status === 304;
+  if (status > 599) {
+    // No Response holds it (some servers make numbers up), and what was begun for one would never end.
+    body.cancel();
+    answered.lease?.end();
+    throw new GatewayError(
+      'upstream_closed',
+      `${attempt.upstream.name} gave an answer that cannot be passed on: status ${status}`,
+    );
+  }
   if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, tools);
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);

@@ -142,10 +142,13 @@ export async function tryOne(
   const options = isBox && translation === undefined && target.passthrough === undefined ? tools.ollamaOptions : undefined;
   const carries = call !== undefined && options?.lift(attempt, call) === true;
   const edited = editWith(target.edits, attempt);
+  // While a policy asks somebody, nobody else looks whether the client is still there.
+  if (edited instanceof Promise) onGone(exchange, () => undefined);
   let response = edited instanceof Promise ? await edited : edited;
   if (translation !== undefined && call !== undefined) translate(attempt, call, translation);
   response ??= target.finalEdits.length === 0 ? undefined : await editWith(target.finalEdits, attempt);
   if (response !== undefined) return { kind: 'instead', candidate, response };
+  if (exchange.hasLeft === true) throw new ClientGone();
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isMaybeBox);
   const settled = call === undefined ? undefined : options?.settle(attempt, call, candidate, carries);

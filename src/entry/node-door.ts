@@ -108,8 +108,9 @@ class NodePeer implements Peer {
 
   onGone(listener: () => void): void {
     const outgoing = this.#outgoing;
-    if (this.#listeners !== undefined) this.#listeners.push(listener);
-    else if (outgoing.closed) queueMicrotask(listener);
+    // Whoever asks when it is over already would wait for ever in a list that nobody looks at any more.
+    if (outgoing.closed) queueMicrotask(listener);
+    else if (this.#listeners !== undefined) this.#listeners.push(listener);
     else {
       const listeners = [listener];
       this.#listeners = listeners;

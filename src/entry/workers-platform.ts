@@ -76,7 +76,11 @@ export function workersPeer(port: number | undefined, request: Request, executio
   return {
     port,
     address: () => address,
-    onGone: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
+    onGone(listener) {
+      // A signal that has been given says nothing any more.
+      if (request.signal.aborted) queueMicrotask(listener);
+      else request.signal.addEventListener('abort', listener, { once: true });
+    },
     waitUntil: (work) => execution.waitUntil(work.catch(ignore)),
   };
 }

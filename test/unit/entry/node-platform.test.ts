@@ -452,12 +452,14 @@ describe('a peer', () => {
   it('tells of a client that leaves before its answer has begun, to everybody who asked', async () => {
     let gone = 0;
     let isThere = false;
+    let asked: Peer | undefined;
     const platform = newPlatform();
     const door = await nodeDoors(platform.takeRelay)({
       hostname: '127.0.0.1',
       port: 0,
       bind: { port: undefined },
       answer: (_request, peer) => {
+        asked = peer;
         peer.onGone(() => gone++);
         peer.onGone(() => gone++);
         isThere = true;
@@ -471,6 +473,9 @@ describe('a peer', () => {
     controller.abort();
     await asking;
     await until(() => gone === 2);
+    // Whoever asks only now is told as well.
+    (asked as Peer | undefined)?.onGone(() => gone++);
+    await until(() => gone === 3);
   });
 
   it('says nothing of a client that got its answer', async () => {

@@ -58,6 +58,18 @@ describe('a client on Workers', () => {
       },
     );
 
+  it('T7: tells of a client that has left, also whoever asks afterwards', async () => {
+    const leaving = new AbortController();
+    const request = new Request('https://corral.example/', { signal: leaving.signal });
+    const peer = workersPeer(undefined, request, { waitUntil: () => undefined } as never);
+    const told: string[] = [];
+    peer.onGone(() => told.push('before'));
+    leaving.abort();
+    peer.onGone(() => told.push('after'));
+    await Promise.resolve();
+    expect(told).toEqual(['before', 'after']);
+  });
+
   it('has the address that the edge wrote down', () => {
     expect(peerFrom('203.0.113.7').address()).toBe('203.0.113.7');
     expect(peerFrom('2001:db8::7').address()).toBe('2001:db8::7');
