@@ -71,8 +71,8 @@ export async function send(
     tls: upstream.tls,
     binding: upstream.box?.binding,
   };
-  const legHeaders = tools.fleet.legHeaders?.(upstream, wanted, exchange);
-  const settled = legHeaders === undefined ? tools.platform.send(wanted) : sendOverLeg(wanted, legHeaders, attempt, tools);
+  const showing = tools.fleet.legHeaders?.(upstream, wanted, exchange);
+  const settled = showing === undefined ? tools.platform.send(wanted) : sendOverLeg(wanted, showing, attempt, tools);
   let hasLeft = false;
   let isSettled = false;
   onGone(exchange, () => {
@@ -81,7 +81,8 @@ export async function send(
       tools.onClientGone({ attempt, model, startedMs: record.startedMs, abort: () => abort(new ClientGone()), settled });
   });
   try {
-    const response = await settled;
+    const first = await settled;
+    const response = mayAskForLeg(first) ? await againOverLeg(first, wanted, await showing, attempt, tools) : first;
     record.answeredMs = exchange.clock.now();
     record.status = response.status;
     tools.fleet.noteAnswer(upstream);
@@ -112,6 +113,34 @@ async function sendOverLeg(
 ): Promise<UpstreamResponse> {
   const response = await platform.send({ ...wanted, headers: { ...wanted.headers, ...(await legHeaders) } });
   return isEarly(response) ? openEarly(response, upstream.name) : response;
+}
+
+/** A relay, and Cloudflare Access before one, answer so to whoever does not show what they want to see. */
+function mayAskForLeg({ status }: UpstreamResponse): boolean {
+  return status === 401 || status === 403 || status === 302;
+}
+
+/** The first request to a relay may come before any probe: nothing was done for it yet, so that it may be sent once more. */
+async function againOverLeg(
+  refused: UpstreamResponse,
+  wanted: UpstreamRequest,
+  shownFirst: Readonly<Record<string, string>> | undefined,
+  attempt: Attempt,
+  tools: SendTools,
+): Promise<UpstreamResponse> {
+  const { upstream, exchange } = attempt;
+  let response = refused;
+  let shown = shownFirst;
+  // Twice: Access first, and then the relay behind it.
+  for (let again = 0; again < 2 && !(wanted.body instanceof ReadableStream); again++) {
+    if (tools.fleet.learnLeg?.(upstream, response, shown) !== true) break;
+    const showing = tools.fleet.legHeaders?.(upstream, wanted, exchange);
+    if (showing === undefined) break;
+    response.body.cancel();
+    shown = await showing;
+    response = await sendOverLeg(wanted, showing, attempt, tools);
+  }
+  return response;
 }
 
 /** Ends the try at its limits, and when the box turns out to be dead. One timer at a time. */

@@ -25,6 +25,8 @@ export interface Answer {
   readonly headers: Headers;
   /** Undefined when the body broke off or was longer than asked for. */
   readonly text: string | undefined;
+  /** What was shown for the leg (relay.ts). */
+  readonly shown?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -88,11 +90,12 @@ async function fetchText(platform: Platform, question: Question, signal: AbortSi
   const method = json === undefined ? 'GET' : 'POST';
   const url = upstream.baseUrl + path;
   try {
-    const legHeaders = leg?.headersFor({ method, url });
+    const showing = leg?.headersFor({ method, url });
+    const shown = showing === undefined ? undefined : await showing;
     const received = await platform.send({
       method,
       url,
-      headers: { accept: 'application/json', ...type, ...headers, ...(legHeaders && (await legHeaders)) },
+      headers: { accept: 'application/json', ...type, ...headers, ...shown },
       body: json === undefined ? undefined : new TextEncoder().encode(json),
       signal,
       tls: upstream.tls,
@@ -103,7 +106,7 @@ async function fetchText(platform: Platform, question: Question, signal: AbortSi
       (bytes) => new TextDecoder().decode(bytes),
       () => undefined,
     );
-    return { status: response.status, headers: response.headers, text };
+    return { status: response.status, headers: response.headers, text, shown };
   } catch (thrown) {
     if (thrown instanceof GatewayError) return thrown;
     return new GatewayError('upstream_closed', `${upstream.name} broke off`, { cause: thrown });

@@ -182,6 +182,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
     isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
+    learnLeg: (upstream, answer, shown) => boxOf(upstream)?.leg.learn(answer, upstream.baseUrl, shown) ?? false,
     legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,

@@ -29,6 +29,8 @@ const itself: SignedCaller = { name: 'corral', isAdmin: true, sharer: '', weight
 /** The head of an answer. */
 export type Seen = { readonly status: number; readonly headers: Headers };
 
+const accessHeader = 'cf-access-client-id';
+
 export class RelayLeg {
   readonly #clock: Pick<Clock, 'wallTime'>;
   #secrets: LegSecrets = noSecrets;
@@ -62,20 +64,18 @@ export class RelayLeg {
   }
 
   /**
-   * Learns from the answer to a probe, for which `url` was asked. True: it turned away what did not show a credential that is here, so
-   * that asking once more makes sense.
+   * Learns from an answer; `shown` is what the request carried for the leg, and `url` where it went. True: it turned away what did not
+   * show a credential that is here, so that asking once more makes sense.
    */
-  learn({ status, headers }: Seen, url: string): boolean {
-    const had = this.#isRelay && this.#sign !== undefined;
-    const hadAccess = this.#hasAccess;
+  learn({ status, headers }: Seen, url: string, shown: Readonly<Record<string, string>> = {}): boolean {
     if (isAccessRefusal(status, headers)) {
       // Only where nobody on the way can read it.
       this.#hasAccess = this.#secrets.access !== undefined && url.startsWith('https:');
-      return this.#hasAccess && !hadAccess;
+      return this.#hasAccess && !(accessHeader in shown);
     }
     if (headers.get(relayHeader) !== null) this.#isRelay = true;
     else if (status < 300) this.#isRelay = false;
-    return status === 401 && this.#isRelay && this.#sign !== undefined && !had;
+    return status === 401 && this.#isRelay && this.#sign !== undefined && !(callerHeader in shown);
   }
 
   async #headers(
@@ -86,7 +86,7 @@ export class RelayLeg {
   ): Promise<Readonly<Record<string, string>>> {
     const headers: Record<string, string> = {};
     if (access !== undefined) {
-      headers['cf-access-client-id'] = access.id;
+      headers[accessHeader] = access.id;
       headers['cf-access-client-secret'] = access.secret;
     }
     if (sign !== undefined) {

@@ -24,6 +24,8 @@ export interface LegSetting {
   readonly frontYaml?: string;
   readonly relayYaml?: string;
   readonly frontScheme?: 'http' | 'https';
+  /** False: the front looks at nothing by itself. */
+  readonly frontProbes?: boolean;
   /** The wall clock of the front is ahead by so much. */
   readonly frontAheadMs?: number;
   /** Sees, or answers in the relay's place, what goes through the tunnel. */
@@ -77,7 +79,7 @@ export async function openLeg(setting: LegSetting): Promise<LegStage> {
   const front = await opened({ ...settingsOf(herdYaml(relayUrls, setting.frontYaml)), relaySecret, ...setting.front }, platform);
   for (const relay of relays) relay.herd.start();
   await advance(clock, 1_000);
-  front.herd.start();
+  if (setting.frontProbes !== false) front.herd.start();
   await advance(clock, 1_000);
   return {
     clock,

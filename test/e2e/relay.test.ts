@@ -1,0 +1,61 @@
+/** A relay beside a box and a Corral in front of it, as processes with sockets, on each runtime. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { startFakeOllama } from '../support/fake-ollama/index.ts';
+import { type RunningCorral, testedRuntimes } from '../support/runtimes/index.ts';
+
+const ending: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ending.splice(0).reverse()) await end();
+});
+
+const secret = 'known to both ends of the leg';
+const runtimes = testedRuntimes();
+const relayRuntimes = runtimes.filter(({ name }) => name !== 'workerd');
+
+function kept(corral: RunningCorral): RunningCorral {
+  ending.push(() => corral.stop(0));
+  return corral;
+}
+
+const herd = (url: string) => `fleet:\n  boxes:\n  - { url: "${url}", name: desk }\n`;
+
+describe.each(relayRuntimes)('$name', (runtime) => {
+  it('T1: a load of some seconds comes through a relay, whole and streamed', async () => {
+    const box = await startFakeOllama({ models: ['one', 'two', 'three', 'four'] });
+    const cold = ['one', 'two', 'three', 'four'];
+    ending.push(() => box.stop());
+    box.set({ loadMs: 2_500 });
+    const env = { CORRAL_RELAY_SECRET: secret };
+    const relay = kept(await runtime.start({ yaml: herd(box.url), args: ['--relay'], env }));
+    for (const front of runtimes.filter(({ name }) => name === runtime.name || name === 'workerd')) {
+      const open = { CORRAL_ALLOW_ANONYMOUS: '1' };
+      const { url } = kept(await front.start({ yaml: herd(relay.url), env: { ...env, ...open } }));
+      for (const stream of [false, true]) {
+        const model = cold.shift();
+        const response = await fetch(`${url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'hi' }] }),
+        });
+        const text = await response.text();
+        expect([response.status, response.headers.get('x-corral-early')]).toEqual([200, null]);
+        if (stream) expect(text).toMatch(/data: \[DONE\]\n\n$/);
+        else expect(JSON.parse(text)).toMatchObject({ object: 'chat.completion' });
+      }
+    }
+    expect(box.loads.completed).toBe(4 - cold.length);
+    const stranger = await fetch(`${relay.url}/api/tags`);
+    expect([stranger.status, stranger.headers.get('x-corral-relay')]).toEqual([401, '1']);
+  });
+});
+
+it.each(relayRuntimes.filter(({ name }) => name !== 'deno'))(
+  '$name refuses to listen for strangers without a secret',
+  async (runtime) => {
+    const { code, stderr } = await runtime.run({ args: ['--relay', '--host', '0.0.0.0'] });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/--relay listens on 0\.0\.0\.0 and has no secret.*CORRAL_RELAY_SECRET/),
+    ]);
+  },
+);
