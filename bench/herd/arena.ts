@@ -28,7 +28,7 @@ export async function playThrough(gateway: HerdGateway, trace: Trace, factor: nu
   const ask = ({ path, body, headers, leaving }: Asked) =>
     fetch(`${base}${path}`, { method: 'POST', headers: { ...headers, ...own }, body, signal: leaving });
   try {
-    await ready(base, gateway.startsWithinMs);
+    await ready(base, own, gateway.startsWithinMs);
     await warmUp(ask);
     const happenings: Promise<void>[] = [];
     const happen = ({ box, what }: Trace['events'][number]): void => {
@@ -55,10 +55,10 @@ function startingNow(clock: ReturnType<typeof createFastClock>): ReturnType<type
   return { ...clock, now: () => clock.now() - fromMs };
 }
 
-async function ready(base: string, withinMs: number): Promise<void> {
+async function ready(base: string, headers: Readonly<Record<string, string>>, withinMs: number): Promise<void> {
   const untilMs = performance.now() + withinMs;
   for (;;) {
-    const status = await fetch(`${base}/v1/models`, { signal: AbortSignal.timeout(2_000) }).then(
+    const status = await fetch(`${base}/v1/models`, { headers, signal: AbortSignal.timeout(2_000) }).then(
       async (response) => {
         await response.text();
         return response.status;

@@ -1,4 +1,5 @@
 /** The gateways that the herd is reached through, and how each is told of the boxes, as its documentation has it. */
+import { randomUUID } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { has } from '../processes.ts';
@@ -103,6 +104,8 @@ const portkey: HerdGateway = {
   startsWithinMs: 15_000,
 };
 
+/** It does not start without one. */
+const liteLlmKey = `sk-${randomUUID()}`;
 const liteLlmProgram = process.env.LITELLM ?? 'litellm';
 
 const liteLlm: HerdGateway = {
@@ -119,10 +122,12 @@ const liteLlm: HerdGateway = {
       ),
     );
     const more = 'router_settings: {routing_strategy: least-busy, num_retries: 2}\nlitellm_settings: {telemetry: false}';
-    writeFileSync(file, `model_list:\n${list.join('\n')}\n${more}\n`);
+    const key = `general_settings: {master_key: ${liteLlmKey}}`;
+    writeFileSync(file, `model_list:\n${list.join('\n')}\n${more}\n${key}\n`);
     const env = { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_LOG: 'ERROR' };
     return { command: [liteLlmProgram, '--config', file, '--host', '127.0.0.1', '--port', String(port)], env, cwd: folder };
   },
+  headersFor: () => ({ authorization: `Bearer ${liteLlmKey}` }),
   startsWithinMs: 90_000,
 };
 

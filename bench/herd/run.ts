@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { figuresOf } from '../../test/support/herd/player.ts';
+import type { Trace } from '../../test/support/herd/trace.ts';
 import { loadCpu, pinSelf } from '../processes.ts';
 import { type Played, playThrough } from './arena.ts';
 import { gateways, type HerdGateway } from './gateways.ts';
@@ -66,19 +67,10 @@ async function main(): Promise<void> {
   const lines: Line[] = [];
   const before = loadavg()[0] ?? 0;
   try {
-    for (const trace of chosen('traces', flags.traces, traces)) {
-      for (const { name, result } of await race(racing, trace, factor, folder)) {
-        const foretold = name === 'corral' ? foretoldOf(result.seen) : [];
-        lines.push({
-          ...figuresOf(result.seen),
-          trace: trace.name,
-          gateway: name,
-          loads: result.loads,
-          leftOpen: result.leftOpen,
-          errors: errorsOf(result),
-          foretold,
-        });
-      }
+    const asked = chosen('traces', flags.traces, traces);
+    const raced = await Promise.all(racing.map((gateway) => race(gateway, asked, factor, folder)));
+    for (const trace of asked) {
+      lines.push(...raced.flat().filter((line) => line.trace === trace.name));
       process.stdout.write(`\n${traceTable(trace, lines)}\n`);
     }
   } finally {
@@ -95,28 +87,25 @@ async function main(): Promise<void> {
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(lines, undefined, 1));
 }
 
-/** All at the same time, each with boxes of its own: they have far less to do than one processor could. */
-async function race(
-  racing: readonly HerdGateway[],
-  trace: (typeof traces)[number],
-  factor: number,
-  folder: string,
-): Promise<readonly { name: string; result: Played }[]> {
-  process.stderr.write(`${trace.name} …\n`);
-  const results = await Promise.all(
-    racing.map(async (gateway) => {
-      try {
-        return {
-          name: gateway.name,
-          result: await playThrough(gateway, trace, factor, `${folder}/${trace.name}-${gateway.name}`),
-        };
-      } catch (error) {
-        process.stderr.write(`FAILED ${gateway.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-        return undefined;
-      }
-    }),
-  );
-  return results.filter((result) => result !== undefined);
+/** One trace after the other. All gateways do so at the same time, each with boxes of its own: they have far less to do than one processor could. */
+async function race(gateway: HerdGateway, asked: readonly Trace[], factor: number, folder: string): Promise<readonly Line[]> {
+  const lines: Line[] = [];
+  for (const trace of asked) {
+    process.stderr.write(`${trace.name} through ${gateway.name} …\n`);
+    try {
+      const played = await playThrough(gateway, trace, factor, `${folder}/${trace.name}-${gateway.name}`);
+      lines.push(lineOf(trace, gateway, played));
+    } catch (error) {
+      process.stderr.write(`FAILED ${gateway.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    }
+  }
+  return lines;
+}
+
+function lineOf(trace: Trace, { name }: HerdGateway, played: Played): Line {
+  const { seen, loads, leftOpen } = played;
+  const foretold = name === 'corral' ? foretoldOf(seen) : [];
+  return { ...figuresOf(seen), trace: trace.name, gateway: name, loads, leftOpen, errors: errorsOf(played), foretold };
 }
 
 if (flags.help) process.stdout.write(usage);
