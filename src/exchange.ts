@@ -180,6 +180,9 @@ export interface Exchange {
   /** What the call asks of a box; undefined until placement has looked at it. */
   work: Work | undefined;
 
+  /** The exchange that this one is a part of, where a big batch goes out in parts. The log and the metrics only ever see the whole. */
+  readonly whole?: Exchange;
+
   /** Set while upstreams are tried. */
   readonly attempts: AttemptRecord[];
   /** What is being waited for before an upstream is asked: for heartbeats. */

@@ -10,6 +10,7 @@ import { answerDemo, isDemoModel } from '../fleet/demo.ts';
 import { LoadFailed } from '../fleet/load-answer.ts';
 import { decodeCall } from '../protocols/decode.ts';
 import { cloudRefusal } from './edited.ts';
+import { answerBatch, batchOf } from './embedding-batch.ts';
 import { isUnloadCall } from './ollama-options.ts';
 import { type Patience, patienceFor } from './patience.ts';
 import { tellWhy } from './placed.ts';
@@ -58,8 +59,10 @@ async function serveCall(
   tools: AnswerTools,
   patience: Patience | undefined,
 ): Promise<Response> {
+  const batch = protocol.operation === 'embeddings' ? batchOf(call, tools) : undefined;
   // `/api/show` runs nothing.
-  if (protocol.kind === 'inference' && !isUnloadCall(call)) exchange.work = workOf(exchange, call, tools.limits.fleet);
+  if (protocol.kind === 'inference' && !isUnloadCall(call))
+    exchange.work = workOf(exchange, call, tools.limits.fleet, batch === undefined ? undefined : 'bulk');
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
   const named = ordered.filter((candidate) => candidate.model !== undefined);
   if (named.length === 0) throw missingModel(ordered);
@@ -67,7 +70,10 @@ async function serveCall(
   exchange.requestModel ??= candidates[0]?.model;
   tellWhy(exchange, candidates, tools.limits.fleet.placement.explain);
   try {
-    const result = await tryCandidates(exchange, { call, bytes: call.bytes, isPlain: true }, candidates, tools);
+    const joined = batch === undefined ? undefined : await answerBatch(exchange, call, batch, candidates, tools);
+    if (joined instanceof Response) return joined;
+    const asked = joined?.candidates ?? candidates;
+    const result = await tryCandidates(exchange, { call, bytes: call.bytes, isPlain: true }, asked, tools);
     const hasBegun = patience?.settle() === true;
     if (result.kind === 'refused') return respondWithRefusal(exchange, result.candidate, result.refusal, candidates, tools);
     if (result.kind === 'instead') return result.response;

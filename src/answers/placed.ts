@@ -16,6 +16,13 @@ export function tellBox(headers: Headers, upstream: Upstream, fleet: Fleet): voi
   if (fleet.isBox(upstream)) headers.set(boxHeader, asciiOf(upstream.name));
 }
 
+/** The same for an answer that several have given together. */
+export function tellBoxes(headers: Headers, upstreams: readonly Upstream[], fleet: Fleet): void {
+  const names = upstreams.filter((upstream) => fleet.isBox(upstream)).map(({ name }) => asciiOf(name));
+  const more = names.length > maxBoxesTold ? ' ...' : '';
+  if (names.length > 0) headers.set(boxHeader, names.slice(0, maxBoxesTold).join(' ') + more);
+}
+
 /** Costs nothing where there was no choice, or nobody may know. */
 export function tellWhy(exchange: Exchange, candidates: readonly Candidate[], explain: 'admin' | 'always' | 'never'): void {
   if (explain === 'never' || candidates.length < 2) return;

@@ -10,8 +10,9 @@ export interface WorkSetting {
   readonly affinity: { readonly enabled: boolean; readonly headers: readonly string[] };
 }
 
-export function workOf(exchange: Exchange, call: Call, setting: WorkSetting): Work {
-  return new CallWork(exchange, call, setting);
+/** `urgency`: where it is not for the caller to say. */
+export function workOf(exchange: Exchange, call: Call, setting: WorkSetting, urgency?: Work['urgency']): Work {
+  return new CallWork(exchange, call, setting, urgency);
 }
 
 /** The prompt is looked at when somebody asks, once: where there is one box, and no queue, nobody does. */
@@ -27,11 +28,12 @@ class CallWork implements Work {
   #earlierShare: number | undefined;
   #conversation: { readonly text: string | undefined } | undefined;
 
-  constructor(exchange: Exchange, call: Call, { queue, affinity }: WorkSetting) {
-    const { sharer, weight, urgency } = shareOf(exchange, queue.share);
+  constructor(exchange: Exchange, call: Call, { queue, affinity }: WorkSetting, urgency?: Work['urgency']) {
+    const share = shareOf(exchange, queue.share);
+    const { sharer, weight } = share;
     this.sharer = sharer;
     this.weight = weight;
-    this.urgency = urgency;
+    this.urgency = urgency ?? share.urgency;
     this.use = call.protocol.operation === 'embeddings' ? 'embed' : 'generate';
     this.#exchange = exchange;
     this.#call = call;

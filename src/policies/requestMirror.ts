@@ -69,9 +69,10 @@ export const requestMirror = definePolicy<RequestMirrorOptions>({
 
   onAttempt() {
     return (attempt) => {
-      const send = drawn.get(attempt.exchange);
+      const exchange = attempt.exchange.whole ?? attempt.exchange;
+      const send = drawn.get(exchange);
       if (send === undefined) return;
-      drawn.delete(attempt.exchange);
+      drawn.delete(exchange);
       send(attempt);
     };
   },
