@@ -10,7 +10,7 @@ export interface AdmissionParts {
   readonly loads: Loads;
   /** Where it is not this process that grants. */
   readonly owner?: BoxOwner | undefined;
-  /** Told of every lease that has ended: what teaches how fast the box is. */
+  /** Told of every lease that has ended, once: `abandoned` also where nobody says what became of its call. */
   onEnd(ask: Ask, seen: LeaseSeen & { readonly loadMs: number }): void;
   /** A call begins at the box: what it comes to teaches the box's rates. */
   begin?(ask: Ask, loadMs: number): Run;
@@ -80,7 +80,7 @@ function leaseOf({ onEnd, begin }: AdmissionParts, ask: Ask, slot: Slot, loadMs:
       isOver = true;
       slot.end();
       run?.end(seen);
-      if (seen !== undefined) onEnd(ask, { ...seen, loadMs });
+      onEnd(ask, { how: 'abandoned', ...seen, loadMs });
     },
   };
 }

@@ -223,7 +223,10 @@ export function createFleet(setting: FleetSetting): TendedHerd {
         const begin = runsOf(box, model, ask);
         const owner = box.leg.isRelay ? undefined : box.owner;
         const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd, begin, owner }, ask, waiter);
-        return admitted instanceof Promise ? admitted.catch(refused) : admitted;
+        if (!(admitted instanceof Promise)) return admitted;
+        // Who leaves while it waits is let in nowhere, and told of nowhere else.
+        waiter.onGone(() => box.breaker.left(model));
+        return admitted.catch(refused);
       } catch (thrown) {
         return refused(thrown);
       }

@@ -75,6 +75,8 @@ export class Line {
     if (this.waiting === 0 && this.#free > 0) return this.#grant(0);
     const nowMs = this.#setting.clock.now();
     this.#dropLost(nowMs);
+    // A reload may have given the box more slots while nobody came and nobody went.
+    if (this.waiting > 0 && this.#free > 0) this.#serveWaiting(nowMs);
     // Where nothing says that the box is full, nobody is turned away: one more is let in for each that comes.
     const { maxWaiting } = this.#setting.box.tuning;
     if (this.waiting >= maxWaiting && this.#configured === undefined && this.parallel.makeRoom()) this.#serveWaiting(nowMs);
@@ -110,6 +112,9 @@ export class Line {
       const look = () => {
         const lookedMs = clock.now();
         waiting.seenMs = lookedMs;
+        // Its timer came so late that the others took it for lost.
+        if (waiting.isLost) this.#queue?.push(waiting);
+        waiting.isLost = false;
         if (lookedMs >= endsMs) return expire();
         if (this.#isTurnOf(waiting, lookedMs)) return this.#serve(waiting, lookedMs);
         waiting.cancel = clock.after(Math.min(pollMs, endsMs - lookedMs), look);
@@ -169,7 +174,7 @@ export class Line {
     if (this.#setting.hasBackground || this.waiting === 0 || nowMs - this.#sweptMs < pollMs) return;
     this.#sweptMs = nowMs;
     for (const waiting of this.#queue?.inOrder() ?? []) {
-      if (nowMs - waiting.seenMs > lostAfterMs) this.#queue?.remove(waiting);
+      if (nowMs - waiting.seenMs > lostAfterMs) waiting.isLost = this.#queue?.remove(waiting) === true;
     }
   }
 
@@ -236,6 +241,7 @@ class Waiting implements Queued {
   seenMs: number;
   position = 0;
   isGone = false;
+  isLost = false;
   cancel: () => void = () => undefined;
   resolve: (slot: Slot) => void = () => undefined;
 

@@ -245,6 +245,19 @@ describe('models that slots are kept for', () => {
   });
 });
 
+describe('a box that gets more slots while calls wait', () => {
+  it('has them used at once by those who wait, as soon as somebody comes', async () => {
+    const stage = createSlotStage({ slots: 1 });
+    come(stage);
+    const waiting = [come(stage), come(stage)];
+    stage.setting.box.upstream = { ...stage.setting.box.upstream, box: { ...stage.options, slots: 4 } };
+    const last = come(stage);
+    await stage.clock.settle();
+    expect([...waiting, last].map(({ slot }) => slot !== undefined)).toEqual([true, true, true]);
+    expect([stage.slots.busy(), stage.slots.waiting(), stage.clock.pending]).toEqual([4, 0, 0]);
+  });
+});
+
 describe('where no request may settle another one', () => {
   const workers = { slots: 1, hasBackground: false } as const;
 
@@ -272,6 +285,28 @@ describe('where no request may settle another one', () => {
     const waiting = come(stage);
     await stage.clock.advance(1_010);
     expect(waiting.error).toMatchObject({ code: 'queue_timeout' });
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  it('whoever was held up for long, and taken for lost, still gets its turn, or its refusal', async () => {
+    const stage = createSlotStage({ ...workers, tuning: { maxWaitMs: 60_000 } });
+    const first = come(stage);
+    const { after } = stage.clock;
+    // Its timer comes late: the machine slept, or another request took all of the time.
+    stage.clock.after = (_, listener) => after(10_000, listener);
+    const late = come(stage);
+    stage.clock.after = after;
+    const other = come(stage, {}, 30_000);
+    await stage.clock.advance(10_100);
+    expect(stage.slots.waiting()).toBe(2);
+    first.slot?.end();
+    await stage.clock.advance(100);
+    other.slot?.end();
+    await stage.clock.advance(100);
+    expect([late.slot !== undefined, other.slot !== undefined]).toEqual([true, true]);
+    const [third, fourth] = [come(stage), come(stage)];
+    await stage.clock.advance(70_000);
+    expect([third.error, fourth.error]).toMatchObject([{ code: 'queue_timeout' }, { code: 'queue_timeout' }]);
     expect(stage.clock.pending).toBe(0);
   });
 

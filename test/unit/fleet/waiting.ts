@@ -7,6 +7,9 @@ import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 export interface SlotStage {
   readonly clock: FakeClock;
   readonly slots: Slots;
+  readonly options: BoxOptions;
+  /** As a reload may change it. */
+  readonly setting: { readonly box: { upstream: Upstream; readonly tuning: FleetTuning } };
 }
 
 export interface SlotStageSetting {
@@ -28,13 +31,14 @@ export function createSlotStage(given: SlotStageSetting = {}): SlotStage {
     headers: {},
   };
   const upstream: Upstream = { name: 'attic', baseUrl: 'http://attic:11434', kind: 'box', tls: undefined, box };
+  const setting = { box: { upstream, tuning: { ...usualTuning, ...given.tuning } } };
   const slots = createSlots({
     clock,
     hasBackground: given.hasBackground ?? true,
-    box: { upstream, tuning: { ...usualTuning, ...given.tuning } },
+    box: setting.box,
     ...(given.runnerKey === undefined ? {} : { runnerKey: given.runnerKey }),
   });
-  return { clock, slots };
+  return { clock, slots, options: box, setting };
 }
 
 export interface AskOptions {
