@@ -25,7 +25,7 @@ export async function examine(
     boxes.map(async (box): Promise<[string, Examined]> => {
       const line = lines.get(box.name);
       const nothing = { headers: undefined, atMs: platform.clock.wallTime(), contexts: [] };
-      if (line === undefined) return [box.name, nothing];
+      if (line === undefined || isGone(box)) return [box.name, nothing];
       const answer = await line.get('/api/version', limitMs);
       const headers = answer instanceof GatewayError ? undefined : answer.headers;
       const atMs = platform.clock.wallTime();
@@ -34,6 +34,11 @@ export async function examine(
     }),
   );
   return new Map(found);
+}
+
+/** Nobody is there whose answer would have headers. */
+function isGone({ isAlive, trouble }: BoxState): boolean {
+  return isAlive !== true && trouble !== null && /^upstream_(?:refused|unresolved|silent|tls)$/.test(trouble.code);
 }
 
 interface Pinned {

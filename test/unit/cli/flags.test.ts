@@ -37,6 +37,7 @@ describe('flagsOf', () => {
         host: '::1',
         port: '0',
         allowHosts: ['a', 'b'],
+        relay: false,
         allowAnonymous: true,
         noDemo: true,
         validateOnly: true,
