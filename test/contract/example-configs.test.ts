@@ -36,6 +36,8 @@ const uses = {
   'Several boxes in the short form': 'llm-providers.yaml',
   'Metrics, log, traces': 'telemetry.yaml',
   'Boxes as one herd, models kept warm': 'herd.yaml',
+  'A relay beside the box': 'relay.yaml',
+  'A Worker in front of relays': 'worker-in-front.yaml',
   Rules: 'rules.yaml',
   HTTPS: 'https.yaml',
 };
@@ -74,8 +76,8 @@ describe.each(files)('config/%s', (name) => {
   });
 
   it("keeps to agentgateway's grammar, or says where it does not", () => {
-    // Its only purpose is that section.
-    if (name !== 'examples/herd.yaml') expect(text).not.toMatch(/^fleet:/m);
+    // Their only purpose is that section.
+    if (!/\/(?:herd|relay|worker-in-front)\.yaml$/.test(name)) expect(text).not.toMatch(/^fleet:/m);
     const refused = result.ok ? portabilityOf(result.written).refused : [];
     if (refused.length > 0) expect(text).toMatch(/^ *# .*Corral's own/m);
   });

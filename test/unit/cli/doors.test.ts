@@ -120,6 +120,19 @@ describe('openDoors', () => {
     expect(placesOf(asked)).toEqual(['10.0.0.1:0 for 3000', '10.0.0.1:4000 for 4000']);
   });
 
+  it.each([
+    ['a relay with a secret', { isRelay: true, host: '0.0.0.0' }, true, true],
+    ['a relay without one, on this machine', { isRelay: true }, false, true],
+    ['a relay without one, for others', { isRelay: true, host: '192.168.1.7' }, false, false],
+    ['no relay', { host: '192.168.1.7' }, false, true],
+  ])('opens for %s: %o, %s', async (_, told, hasRelaySecret, isOpened) => {
+    const { asked, openDoor } = building();
+    const opening = openDoors(opened({ hasRelaySecret }), settings(told), openDoor);
+    if (isOpened) await opening;
+    else await expect(opening).rejects.toThrow(/--relay listens on 192\.168\.1\.7 and has no secret.*CORRAL_RELAY_SECRET/);
+    expect(asked.length > 0).toBe(isOpened);
+  });
+
   it('opens all or none', async () => {
     const { closed, openDoor } = building([4000]);
     await expect(openDoors(opened(), settings(), openDoor)).rejects.toThrow(CannotListen);

@@ -38,6 +38,15 @@ describe('environmentSettings', () => {
     expect(of({ CORRAL_ALLOW_ANONYMOUS: value }).allowAnonymous).toBe(expected);
   });
 
+  it('reads the role of a relay and its secret, which is long', () => {
+    expect(of({})).toMatchObject({ isRelay: false, relaySecret: undefined });
+    expect(of({ CORRAL_RELAY: '1', CORRAL_RELAY_SECRET: ' sixteen letters! ' })).toMatchObject({
+      isRelay: true,
+      relaySecret: 'sixteen letters!',
+    });
+    expect(() => of({ CORRAL_RELAY_SECRET: 'fifteen letters' })).toThrow(/CORRAL_RELAY_SECRET: expected 16 letters or more/);
+  });
+
   it('gives the YAML OLLAMA_HOST in its normal form', () => {
     expect(of({}).env('CORRAL_OLLAMA_HOST')).toBe('127.0.0.1:11434');
     const { env } = of({ OLLAMA_HOST: '0.0.0.0:8080', OTHER: 'x' });
