@@ -5,6 +5,7 @@ import { bodies } from './bodies.ts';
 import { coldLoads } from './cold-loads.ts';
 import { config } from './config.ts';
 import { drain } from './drain.ts';
+import { embeddings } from './embeddings.ts';
 import { expressions } from './expressions.ts';
 import { failover } from './failover.ts';
 import { fleet } from './fleet.ts';
@@ -37,6 +38,7 @@ const subjects: readonly ((stage: Stage) => void)[] = [
   truncation,
   resilience,
   queue,
+  embeddings,
   fleet,
   safety,
   auth,

@@ -102,7 +102,9 @@ export function setNumCtx(body: JsonDraft, numCtx: number, isNative: boolean): v
 
 /** Whether a `keep_alive` is one that unloads at once (Ollama api/types.go, Duration: seconds, or a text as Go writes them). */
 export function isUnload(json: string | undefined): boolean {
-  return json !== undefined && /^(?:-?0(?:\.0*)?|"-?(?:0(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?)+")$/.test(json.trim());
+  if (json === undefined) return false;
+  // Letter by letter: a pattern that knows what a number is has more than one way to read zeros, and a long text of them takes for ever.
+  return /^(?:-?0(?:\.0*)?(?:e[-+]?\d+)?|"[-+]?[.nuµmsh]*0[.0nuµmsh]*")$/i.test(json.trim());
 }
 
 function numCtxIn(text: string): number {

@@ -71,10 +71,11 @@ function messagesOf(body: ObjectText): object[] {
   const messages = objectsIn(body, 'messages') ?? [];
   if (messages.length === 0) throw invalid("[] is too short - 'messages'");
   const all: NativeMessage[] = [];
+  const names = new ToolNames(messages);
   for (const message of messages) {
     const text = message.textOf('content');
-    if (text?.startsWith('"')) all.push({ ...whole(message, messages), content: new JsonText(text) });
-    else if (text?.startsWith('[')) addParts(all, message, messages);
+    if (text?.startsWith('"')) all.push({ ...whole(message, names), content: new JsonText(text) });
+    else if (text?.startsWith('[')) addParts(all, message, names);
     else all.push(withoutContent(message, text));
   }
   return all;
@@ -90,12 +91,12 @@ interface NativeMessage {
   tool_call_id?: string | undefined;
 }
 
-function whole(message: ObjectText, all: readonly ObjectText[]): Omit<NativeMessage, 'content'> {
+function whole(message: ObjectText, names: ToolNames): Omit<NativeMessage, 'content'> {
   return {
     role: roleIn(message),
     thinking: said(message, 'reasoning'),
     tool_calls: callsIn(message),
-    tool_name: toolNameOf(message, all),
+    tool_name: toolNameOf(message, names),
     tool_call_id: said(message, 'tool_call_id'),
   };
 }
@@ -119,14 +120,14 @@ function goKindOf(text: string | undefined): string {
 }
 
 /** On `/v1` each part is a message of its own; calls of tools go with the last of them. */
-function addParts(all: NativeMessage[], message: ObjectText, messages: readonly ObjectText[]): void {
+function addParts(all: NativeMessage[], message: ObjectText, names: ToolNames): void {
   const role = roleIn(message);
   for (const part of objectsIn(message, 'content') ?? []) all.push({ role, ...partOf(part) });
   const last = all.at(-1);
   const calls = callsIn(message);
   if (last === undefined || calls === undefined) return;
   last.tool_calls = calls;
-  last.tool_name = toolNameOf(message, messages);
+  last.tool_name = toolNameOf(message, names);
   last.tool_call_id = said(message, 'tool_call_id');
   last.thinking = said(message, 'reasoning');
 }
@@ -169,16 +170,37 @@ function callsIn(message: ObjectText): object[] | undefined {
 }
 
 /** Templates want the tool's name beside its result; where the client does not say it, the call of that id does. */
-function toolNameOf(message: ObjectText, all: readonly ObjectText[]): string | undefined {
+function toolNameOf(message: ObjectText, names: ToolNames): string | undefined {
   if (roleIn(message).toLowerCase() !== 'tool') return undefined;
   const name = said(message, 'name');
   const id = said(message, 'tool_call_id');
-  if (name !== undefined || id === undefined) return name;
-  for (const other of [...all].reverse()) {
-    const call = objectsIn(other, 'tool_calls')?.find((one) => stringIn(one, 'id') === id);
-    if (call !== undefined) return said(objectUnder(call, 'function'), 'name');
+  return name !== undefined || id === undefined ? name : names.of(id);
+}
+
+/** The names of the tools that were called, by the calls' ids; of equal ids the last message's first. Read once, however many ask. */
+class ToolNames {
+  readonly #messages: readonly ObjectText[];
+  #names: Map<string, string | undefined> | undefined;
+
+  constructor(messages: readonly ObjectText[]) {
+    this.#messages = messages;
   }
-  return undefined;
+
+  of(id: string): string | undefined {
+    this.#names ??= this.#read();
+    return this.#names.get(id);
+  }
+
+  #read(): Map<string, string | undefined> {
+    const names = new Map<string, string | undefined>();
+    for (const message of this.#messages) {
+      for (const call of objectsIn(message, 'tool_calls')?.toReversed() ?? []) {
+        const id = stringIn(call, 'id');
+        if (id !== undefined) names.set(id, said(objectUnder(call, 'function'), 'name'));
+      }
+    }
+    return names;
+  }
 }
 
 /** The text; undefined when there is none, or an empty one. */

@@ -2,9 +2,9 @@
 import { GatewayError } from '../../errors.ts';
 import type { AnswerRewrite, Protocol } from '../../exchange.ts';
 import type { ObjectText } from '../../json/object-text.ts';
-import { parseValue } from '../../json/parse.ts';
-import { countOf, recordOf } from '../answer-text.ts';
-import { JsonText, jsonOf, textAsIs } from './exact-json.ts';
+import { scanArray } from '../../json/scan.ts';
+import { countOf } from '../answer-text.ts';
+import { JsonText, jsonOf, objectIn, textAsIs } from './exact-json.ts';
 import { optionsOf, ownMembers, typedIn } from './ollama-reading.ts';
 import { errorAnswer } from './ollama-rewrite.ts';
 import { invalid, stringIn, textIn } from './reading.ts';
@@ -40,30 +40,22 @@ export function embeddingsRewrite(protocol: Protocol, body: ObjectText): AnswerR
   return {
     whole(text, status) {
       if (status >= 400) return errorAnswer(protocol, text, status);
-      const answer = answerIn(text);
-      const embeddings = answer?.embeddings;
-      if (!Array.isArray(embeddings)) {
+      const answer = objectIn(text);
+      const list = answer?.textOf('embeddings');
+      if (answer === undefined || list?.startsWith('[') !== true) {
         throw new GatewayError('unreadable_answer', "the box gave an answer that is none of Ollama's embeddings");
       }
-      const data = embeddings.map((one: unknown, index) => ({
-        object: 'embedding',
-        embedding: isBase64 ? base64Of(one) : one,
-        index,
-      }));
-      const tokens = countOf(answer?.prompt_eval_count) ?? 0;
+      const data = scanArray(list, 0).map(({ from, to }, index) => {
+        const vector = list.slice(from, to);
+        // Digit by digit as the box wrote it: read as numbers, some would come out in another spelling.
+        return { object: 'embedding', embedding: isBase64 ? base64Of(JSON.parse(vector)) : new JsonText(vector), index };
+      });
+      const tokens = countOf(answer.get('prompt_eval_count')) ?? 0;
       const usage = { prompt_tokens: tokens, total_tokens: tokens };
-      return { text: `${JSON.stringify({ object: 'list', data, model, usage })}\n`, contentType: 'application/json' };
+      return { text: `${jsonOf({ object: 'list', data, model, usage })}\n`, contentType: 'application/json' };
     },
     stream: () => undefined,
   };
-}
-
-function answerIn(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    return recordOf(parseValue(text));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Floats of 4 bytes, little-endian. */

@@ -45,15 +45,19 @@ function formatOf(body: ObjectText): JsonText | undefined {
 }
 
 function toolsOf(tools: readonly ObjectText[]): object[] | undefined {
-  return tools.length === 0 ? undefined : tools.flatMap((tool) => toolOf(tool, ''));
+  return tools.length === 0 ? undefined : tools.flatMap((tool) => toolOf(tool, '', 0));
 }
 
+/** Each level is read anew; clients need one. */
+const maxNamespaces = 16;
+
 /** A namespace stands for its members, which are called after it. */
-function toolOf(tool: ObjectText, space: string): object[] {
+function toolOf(tool: ObjectText, space: string, depth: number): object[] {
   const own = stringIn(tool, 'name') ?? '';
   const name = space === '' || own.startsWith(space) ? own : space + own;
   if (stringIn(tool, 'type') === 'namespace') {
-    return (objectsIn(tool, 'tools') ?? []).flatMap((member) => toolOf(member, name === '' ? '' : `${name}.`));
+    if (depth >= maxNamespaces) throw invalid(`namespaces of tools are more than ${maxNamespaces} deep`);
+    return (objectsIn(tool, 'tools') ?? []).flatMap((member) => toolOf(member, name === '' ? '' : `${name}.`, depth + 1));
   }
   const described = {
     name,
@@ -157,7 +161,9 @@ class Gathered {
       last = { role: 'assistant', content: '' };
       this.#messages.push(last);
     }
-    last.tool_calls = [...(last.tool_calls ?? []), call];
+    // In place: a copy for each of many calls would take their number squared.
+    last.tool_calls ??= [];
+    last.tool_calls.push(call);
     last.thinking = this.#takeThinking() ?? last.thinking;
   }
 

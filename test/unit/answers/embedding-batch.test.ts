@@ -265,6 +265,8 @@ describe('a batch in every account is one call', () => {
     const { text } = await stage.read(v1, ask(textsOf(5), { options: { num_ctx: 2048 } }));
     expect(stage.sent.map(({ url }) => new URL(url).pathname)).toEqual([native, native, native]);
     expect(stage.sent.map((sent) => bodyOf(sent).options)).toEqual(Array(3).fill({ num_ctx: 2048 }));
+    // Digit by digit, this way too.
+    expect(text).toContain('{"object":"embedding","embedding":[3.10,-1e-07],"index":3}');
     const answer = JSON.parse(text);
     expect(answer.data.map(({ index, embedding }: { index: number; embedding: number[] }) => [index, embedding[0]])).toEqual([
       [0, 0.1],

@@ -1,6 +1,7 @@
 /** What leaves for a box natively, member by member, as Ollama's own /v1 would hand it on (openai.go, anthropic.go, responses.go). */
 import { describe, expect, it } from 'vitest';
 import { hasNativeWay, putNatively } from '../../../../src/protocols/translate/ollama.ts';
+import { isUnload } from '../../../../src/protocols/translate/ollama-asked.ts';
 import { nativeBody, protocolAt, put } from './natively.ts';
 
 const pixel = 'iVBORw0KGgo=';
@@ -339,4 +340,50 @@ it('what only the box’s own path can serve stays there', () => {
   expect(hasNativeWay(protocolAt('/v1/responses/compact'))).toBe(false);
   expect(hasNativeWay(protocolAt('/v1/audio/transcriptions'))).toBe(false);
   expect(hasNativeWay(protocolAt('/api/chat'))).toBe(false);
+});
+
+/** Milliseconds that one call takes away from all others. */
+function timeOf(work: () => unknown): number {
+  const startedMs = performance.now();
+  work();
+  return performance.now() - startedMs;
+}
+
+describe('a request that is made to take long', () => {
+  it('by zeros that can be read in many ways, does not', () => {
+    expect(timeOf(() => expect(isUnload(`"${'0.000'.repeat(12)}x"`)).toBe(false))).toBeLessThan(500);
+    expect(timeOf(() => expect(isUnload(`"${'0ms'.repeat(100_000)}x"`)).toBe(false))).toBeLessThan(500);
+  });
+
+  it('by results of tools that nobody has called, does not', () => {
+    const results = Array.from({ length: 6_000 }, (_, index) => ({ role: 'tool', tool_call_id: `c${index}`, content: '' }));
+    expect(timeOf(() => chatMessages(...results))).toBeLessThan(2_000);
+  });
+
+  it('by namespaces in namespaces, is refused', () => {
+    const deep = (levels: number): object =>
+      levels === 0 ? { type: 'function', name: 'f' } : { type: 'namespace', name: '', tools: [deep(levels - 1)] };
+    expect(responses('x', { tools: [deep(16)] }).tools).toMatchObject([{ function: { name: 'f' } }]);
+    expect(() => responses('x', { tools: [deep(17)] })).toThrow('namespaces of tools are more than 16 deep');
+  });
+});
+
+describe('a keep_alive that unloads at once', () => {
+  it.each(['0', '-0', '0.0', '0e5', '"0"', '"0s"', '"0m0s"', '"0.0s"', '"-0h"', '"+0s"', '"0µs"'])('%s does', (json) =>
+    expect(isUnload(json)).toBe(true),
+  );
+  it.each(['1', '0.5', '"5m"', '"0m1s"', '""', '"s"', 'null', '"0d"', '-1'])('%s does not', (json) =>
+    expect(isUnload(json)).toBe(false),
+  );
+});
+
+describe('results of tools that are called twice by one id', () => {
+  it('have the name that the last message gives them, and of its calls the first', () => {
+    const calling = (...names: string[]) => ({
+      role: 'assistant',
+      tool_calls: names.map((name) => ({ id: 'c1', type: 'function', function: { name, arguments: '{}' } })),
+    });
+    const result = { role: 'tool', tool_call_id: 'c1', content: 'x' };
+    expect(chatMessages(calling('old'), calling('first', 'second'), result).at(-1)).toMatchObject({ tool_name: 'first' });
+  });
 });
