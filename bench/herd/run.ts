@@ -10,11 +10,13 @@ import { gateways, type HerdGateway } from './gateways.ts';
 import { foretoldOf } from './predictions.ts';
 import { type Line, predictionsTable, traceTable } from './table.ts';
 import { traces } from './traces.ts';
+import { playVirtually } from './virtual.ts';
 
 const usage = `node bench/herd/run.ts [options]
   --only A,B     of ${gateways.map(({ name }) => name).join(', ')}
   --traces A,B   of ${traces.map(({ name }) => name).join(', ')}
   --factor N     so many times faster than life (12); more wants a quiet machine
+  --virtual      in virtual time and in this process: Corral, round robin and least connections, the same figures on every machine
   --json FILE    also writes every figure
 `;
 
@@ -23,6 +25,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     traces: { type: 'string' },
     factor: { type: 'string', default: '12' },
+    virtual: { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -61,45 +64,51 @@ async function able(asked: readonly HerdGateway[]): Promise<readonly HerdGateway
 async function main(): Promise<void> {
   const factor = Number(flags.factor);
   if (!(factor >= 1)) throw new Error(`--factor must be 1 or more, not ${flags.factor}`);
-  const racing = await able(chosen('only', flags.only, gateways));
-  pinSelf(loadCpu);
+  const racing = flags.virtual ? [] : await able(chosen('only', flags.only, gateways));
+  if (!flags.virtual) pinSelf(loadCpu);
   const folder = mkdtempSync(`${tmpdir()}/herd-`);
   const lines: Line[] = [];
   const before = loadavg()[0] ?? 0;
   try {
     const asked = chosen('traces', flags.traces, traces);
-    const raced = await Promise.all(racing.map((gateway) => race(gateway, asked, factor, folder)));
+    const raced: Line[] = [];
+    for (const trace of flags.virtual ? asked : []) raced.push(...(await playVirtually(trace)));
+    for (const gateway of racing) raced.push(...(await race(gateway, asked, factor, folder)));
     for (const trace of asked) {
-      lines.push(...raced.flat().filter((line) => line.trace === trace.name));
+      lines.push(...raced.filter((line) => line.trace === trace.name));
       process.stdout.write(`\n${traceTable(trace, lines)}\n`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   process.stdout.write(`\n${predictionsTable(lines)}\n`);
-  const after = loadavg()[0] ?? 0;
-  process.stdout.write(
-    `\nTime ${factor} times as fast as life; load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.\n`,
-  );
+  const load = `load average ${before.toFixed(1)} before and ${(loadavg()[0] ?? 0).toFixed(1)} after`;
+  process.stdout.write(flags.virtual ? '\nVirtual time.\n' : `\nTime ${factor} times as fast as life; ${load}.\n`);
   for (const { gateway, trace, errors } of lines) {
     for (const [error, count] of errors) process.stderr.write(`${trace} through ${gateway}: ${count} × ${error}\n`);
   }
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(lines, undefined, 1));
 }
 
-/** One trace after the other. All gateways do so at the same time, each with boxes of its own: they have far less to do than one processor could. */
+/**
+ * All traces at the same time, each through a process of its own over boxes of its own: they have far less to do than one processor
+ * could. No gateway runs beside another one, whose work would be its delay.
+ */
 async function race(gateway: HerdGateway, asked: readonly Trace[], factor: number, folder: string): Promise<readonly Line[]> {
-  const lines: Line[] = [];
-  for (const trace of asked) {
-    process.stderr.write(`${trace.name} through ${gateway.name} …\n`);
-    try {
-      const played = await playThrough(gateway, trace, factor, `${folder}/${trace.name}-${gateway.name}`);
-      lines.push(lineOf(trace, gateway, played));
-    } catch (error) {
-      process.stderr.write(`FAILED ${gateway.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-    }
-  }
-  return lines;
+  process.stderr.write(`${gateway.name} …\n`);
+  const lines = await Promise.all(
+    asked.map(async (trace) => {
+      try {
+        return lineOf(trace, gateway, await playThrough(gateway, trace, factor, `${folder}/${trace.name}-${gateway.name}`));
+      } catch (error) {
+        process.stderr.write(
+          `FAILED ${gateway.name}, ${trace.name}: ${error instanceof Error ? error.message : String(error)}\n`,
+        );
+        return undefined;
+      }
+    }),
+  );
+  return lines.filter((line) => line !== undefined);
 }
 
 function lineOf(trace: Trace, { name }: HerdGateway, played: Played): Line {
