@@ -2,7 +2,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
-import type { Ask as BoxAsk, KnownModel, Upstream } from '../../../src/exchange.ts';
+import type { Ask as BoxAsk, KnownModel, Upstream, Waiter } from '../../../src/exchange.ts';
+import { admitTo } from '../../../src/fleet/admission.ts';
+import { createSlots } from '../../../src/fleet/slots.ts';
+import { usualTuning } from '../../../src/fleet/tuning.ts';
 import { knownModel, runner } from './fake-herd.ts';
 import { type Answer, client, createStage, type Script, type Sent, type Stage } from './stage.ts';
 import { box, boxes, json, keys, missing } from './words.ts';
@@ -142,6 +145,40 @@ describe('a batch of embeddings (T11)', () => {
     stage.herd.know('a', { isBox: false });
     await stage.read(v1, ask(textsOf(5)));
     expect(stage.sent.map((sent) => bodyOf(sent).input)).toEqual([textsOf(5)]);
+  });
+});
+
+describe('indexing does not block (T11)', () => {
+  it('a question that comes while a batch is under way is answered after the part that runs, before all others', async () => {
+    const stage = stageOf(['a'], 2, (sent) =>
+      Array.isArray(bodyOf(sent).input) ? embedded(sent, { afterMs: 1_000 }) : json({}),
+    );
+    const slots = createSlots({
+      clock: stage.clock,
+      hasBackground: true,
+      box: {
+        upstream: {
+          ...upstreamOf(stage, 'a'),
+          box: { weight: 1, slots: 1, vramBytes: undefined, reserveBytes: 0, maxLoaded: undefined, headers: {} },
+        },
+        tuning: usualTuning,
+      },
+    });
+    const loads = { ready: () => undefined, underWay: () => [] };
+    Object.assign(stage.herd, {
+      admit: (_: unknown, asked: BoxAsk, waiter: Waiter) => admitTo({ slots, loads, onEnd: () => undefined }, asked, waiter),
+    });
+    const batches = [stage.read(v1, ask(textsOf(6))), stage.read(v1, ask(textsOf(6)))];
+    await stage.clock.advance(500);
+    const question = stage.read(v1, ask('a question'));
+    await stage.clock.advance(499);
+    expect(stage.sent.map((sent) => bodyOf(sent).input)).toEqual([['text 0', 'text 1']]);
+    await stage.clock.advance(1);
+    expect(bodyOf(stage.sent[1] as Sent).input).toBe('a question');
+    expect((await question).headers.get('x-corral-queued')).toBe('500');
+    await stage.clock.advance(6_000);
+    for (const batch of batches) expect((await batch).status).toBe(200);
+    expect(stage.sent).toHaveLength(7);
   });
 });
 
