@@ -1,8 +1,8 @@
 /** Watches one whole JSON answer for its token counts. */
 import type { Tap } from '../platform.ts';
 import { Tail } from './carry.ts';
-import { createPlainTap } from './plain-tap.ts';
-import type { TapListeners } from './report.ts';
+import { PlainTap } from './plain-tap.ts';
+import type { TapListeners, TapReport } from './report.ts';
 import type { TokenCounts } from './shape.ts';
 
 /** Answers up to here are kept and parsed. Larger ones (embeddings) are not worth the memory. */
@@ -18,25 +18,38 @@ export interface AnswerTapOptions extends TapListeners {
 }
 
 export function createAnswerTap(options: AnswerTapOptions): Tap {
-  const kept = new KeptText(options.expectedBytes);
-  const plain = createPlainTap({
-    ...options,
-    isWhole: () => !looksCut(kept.text()),
-    onEnd(report) {
-      if (report.how !== 'completed') return options.onEnd(report);
-      const answer = kept.isTail ? countsIn(kept.text()) : parsed(kept.text());
-      const usage = options.usageOf(answer);
-      const model = modelOf(answer);
-      options.onEnd({ ...report, ...(usage && { usage }), ...(model && { model }) });
-    },
-  });
-  return {
-    ...plain,
-    push(chunk) {
-      kept.add(chunk);
-      return plain.push(chunk);
-    },
-  };
+  return new AnswerTap(options);
+}
+
+class AnswerTap extends PlainTap {
+  readonly #usageOf: AnswerTapOptions['usageOf'];
+  readonly #kept: KeptText;
+
+  constructor(options: AnswerTapOptions) {
+    super(options);
+    this.#usageOf = options.usageOf;
+    this.#kept = new KeptText(options.expectedBytes);
+  }
+
+  override push(chunk: Uint8Array): Uint8Array {
+    this.#kept.add(chunk);
+    return super.push(chunk);
+  }
+
+  protected override isWhole(): boolean {
+    return !looksCut(this.#kept.text());
+  }
+
+  protected override completedWith(bytes: number): TapReport {
+    const kept = this.#kept;
+    const answer = kept.isTail ? countsIn(kept.text()) : parsed(kept.text());
+    return completedReport(bytes, this.#usageOf(answer), modelOf(answer));
+  }
+}
+
+function completedReport(bytes: number, usage: TokenCounts | undefined, model: string | undefined): TapReport {
+  if (usage !== undefined && model) return { how: 'completed', bytes, events: 0, usage, model };
+  return { how: 'completed', bytes, events: 0, ...(usage && { usage }), ...(model && { model }) };
 }
 
 /** For chunks that are a whole answer: no state, so one for all. */
