@@ -97,7 +97,7 @@ export function runningOf(answer: Answer): readonly RunningModel[] | undefined {
       item: text,
       sizeBytes: numberMember(value, 'size') ?? 0,
       vramBytes: numberMember(value, 'size_vram') ?? 0,
-      contextLength: numberMember(value, 'context_length'),
+      contextLength: numberMember(value, 'context_length') || undefined,
       expiresAt: textMember(value, 'expires_at'),
     });
   }
@@ -140,7 +140,8 @@ function textMember(value: unknown, name: string): string {
   return typeof member === 'string' ? member : '';
 }
 
+/** What is learnt from them lasts: one that is endless or below 0 would never be got rid of again. */
 function numberMember(value: unknown, name: string): number | undefined {
   const member = memberOf(value, name);
-  return typeof member === 'number' ? member : undefined;
+  return typeof member === 'number' && member >= 0 && Number.isFinite(member) ? member : undefined;
 }
