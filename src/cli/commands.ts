@@ -11,6 +11,7 @@ import { noTerminal } from './terminal.ts';
 export async function runCommand(args: readonly string[], surroundings: Surroundings, platform: Platform): Promise<number> {
   const [name, ...rest] = args;
   const scope: CommandScope = { args: rest, surroundings, platform, terminal: surroundings.terminal ?? noTerminal };
+  scope.terminal.allowEarlyEnd?.();
   try {
     if (name === 'doctor') return await doctor(scope);
     if (name === 'fleet') return await fleet(scope);

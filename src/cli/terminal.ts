@@ -10,6 +10,8 @@ export interface Terminal {
   columns(): number;
   /** Calls `listener` once at Ctrl-C; a second one ends the process as usual. The returned function forgets it. */
   onInterrupt(listener: () => void): () => void;
+  /** From now on a reader that has had enough (`| head`) is no error. */
+  allowEarlyEnd?(): void;
 }
 
 /** A pipe, a file, a test. */
@@ -30,6 +32,12 @@ export function processTerminal(): Terminal {
     onInterrupt(listener) {
       process.once('SIGINT', listener);
       return () => process.removeListener('SIGINT', listener);
+    },
+    allowEarlyEnd() {
+      for (const stream of [process.stdout, process.stderr])
+        stream.on('error', (thrown: NodeJS.ErrnoException) => {
+          if (thrown.code !== 'EPIPE') throw thrown;
+        });
     },
   };
 }

@@ -18,7 +18,9 @@ export function doctorLines(
   const indent = ' '.repeat(severityWidth + width + 3);
   const alive = boxes.filter(({ isAlive }) => isAlive === true).length;
   const answering =
-    boxes.length === 0 ? '' : `, ${alive} of ${countText(boxes.length, 'box', 'boxes')} ${alive === 1 ? 'serves' : 'serve'}`;
+    boxes.length === 0
+      ? ''
+      : `, ${alive} of ${countText(boxes.length, 'box', 'boxes')} ${alive === 1 || boxes.length === 1 ? 'serves' : 'serve'}`;
   const lines = findings.flatMap((one) => {
     const severity = one.severity.padEnd(severityWidth);
     const shown = hasColour ? `\u001b[${colours[one.severity]}m${severity}\u001b[0m` : severity;
