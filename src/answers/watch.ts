@@ -1,10 +1,19 @@
 /** What is watched of an answer on its way to the client: whether its upstream still lives, and what the bytes tell. */
 import type { Answered } from '../backends/send.ts';
 import { GatewayError } from '../errors.ts';
-import type { Call, Exchange, Lease, Outcome, Protocol, Upstream } from '../exchange.ts';
+import type { Call, Exchange, Lease, Outcome, Protocol, StreamSeen, StreamShape, Upstream } from '../exchange.ts';
 import { contentLengthOf } from '../http/hop-headers.ts';
 import type { Tap } from '../platform.ts';
-import { createAnswerTap, createEventTap, createPlainTap, type TapReport } from '../streams/tap.ts';
+import type { StreamWatch, WatchedStream } from '../streams/idle.ts';
+import {
+  type AnswerTapOptions,
+  createAnswerTap,
+  createEventTap,
+  createPlainTap,
+  type EventTapOptions,
+  type TapListeners,
+  type TapReport,
+} from '../streams/tap.ts';
 import type { AnswerTools } from './tools.ts';
 
 const outcomeOf: Readonly<Record<TapReport['how'], Outcome>> = {
@@ -30,40 +39,66 @@ export interface Watch {
  * Counts the answer as under way at its upstream, and ends it when the upstream dies in silence. `model`: what the box answers with;
  * a box that answers probes but has not got it in memory any more was started anew, and its old connections will never say so.
  */
-export function watchAnswer(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools, model?: string): Watch {
-  const { lease } = answered;
-  if (lease === undefined) fleet.enter(upstream);
-  let death: string | undefined;
-  let isGone = true;
-  const silence = idle.watch({
-    async isStillAlive() {
-      isGone = !(await fleet.checkAlive(upstream));
-      // What Ollama's cloud answers is in no box's memory.
-      const isHere =
-        lease !== undefined && model !== undefined && fleet.isProvenBox(upstream) && !fleet.isRemote(upstream, model);
-      return !isGone && (!isHere || (await fleet.checkResident(upstream, model)) !== false);
-    },
-    onDead() {
-      const why = isGone ? 'answers no probe' : 'has not got the model in memory any more';
-      death = `${upstream.name} fell silent in the middle of its answer and ${why}.`;
-      answered.abort(new GatewayError('upstream_silent', death));
-    },
-  });
-  return {
-    server: fleet.isBox(upstream) ? undefined : upstream.name,
-    lease,
-    touch: () => silence.touch(),
-    beat: (everyMs, listener) => silence.beat(everyMs, listener),
-    get death() {
-      return death;
-    },
-    stop() {
-      silence.stop();
-      // A lease is ended by what the tap has learnt (`tapFor`), or here where it learnt nothing.
-      if (lease === undefined) fleet.leave(upstream);
-      else lease.end();
-    },
-  };
+export function watchAnswer(upstream: Upstream, answered: Answered, tools: AnswerTools, model?: string): Watch {
+  return new AnswerWatch(upstream, answered, tools, model);
+}
+
+/** One object and not several with closures: every answer makes one. */
+class AnswerWatch implements Watch, WatchedStream {
+  readonly lease: Lease | undefined;
+  death: string | undefined;
+  readonly #upstream: Upstream;
+  readonly #answered: Answered;
+  readonly #fleet: AnswerTools['fleet'];
+  readonly #model: string | undefined;
+  readonly #silence: StreamWatch;
+  #isGone = true;
+
+  constructor(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools, model: string | undefined) {
+    this.lease = answered.lease;
+    this.#upstream = upstream;
+    this.#answered = answered;
+    this.#fleet = fleet;
+    this.#model = model;
+    if (this.lease === undefined) fleet.enter(upstream);
+    this.#silence = idle.watch(this);
+  }
+
+  get server(): string | undefined {
+    return this.#fleet.isBox(this.#upstream) ? undefined : this.#upstream.name;
+  }
+
+  async isStillAlive(): Promise<boolean> {
+    const upstream = this.#upstream;
+    const model = this.#model;
+    const fleet = this.#fleet;
+    this.#isGone = !(await fleet.checkAlive(upstream));
+    // What Ollama's cloud answers is in no box's memory.
+    const isHere =
+      this.lease !== undefined && model !== undefined && fleet.isProvenBox(upstream) && !fleet.isRemote(upstream, model);
+    return !this.#isGone && (!isHere || (await fleet.checkResident(upstream, model)) !== false);
+  }
+
+  onDead(): void {
+    const why = this.#isGone ? 'answers no probe' : 'has not got the model in memory any more';
+    this.death = `${this.#upstream.name} fell silent in the middle of its answer and ${why}.`;
+    this.#answered.abort(new GatewayError('upstream_silent', this.death));
+  }
+
+  touch(): void {
+    this.#silence.touch();
+  }
+
+  beat(everyMs: number, listener: () => boolean): void {
+    this.#silence.beat(everyMs, listener);
+  }
+
+  stop(): void {
+    this.#silence.stop();
+    // A lease is ended by what the tap has learnt (`tapFor`), or here where it learnt nothing.
+    if (this.lease === undefined) this.#fleet.leave(this.#upstream);
+    else this.lease.end();
+  }
 }
 
 /** Whether an answer is a stream of the protocol's events. */
@@ -82,41 +117,89 @@ export function tapFor(
   watched: Watch,
   onReport: (report: TapReport) => void,
 ): Tap {
-  const onEnd = (report: TapReport) => {
-    watched.lease?.end({ how: report.how, promptTokens: report.usage?.inputTokens, outputTokens: report.usage?.outputTokens });
-    onReport(report);
-  };
-  const { server } = watched;
-  const onFirstByte = () => {
-    exchange.firstByteMs = exchange.clock.now();
-    watched.lease?.began();
-  };
-  const onBytes = () => watched.touch();
   if (protocol?.stream !== undefined && isEventStream(protocol, headers)) {
-    return createEventTap({
-      shape: protocol.stream,
-      // After a translation the extra usage was not asked for on this client's behalf, and goes no further than the translation.
-      removeUsageOnly:
-        call !== undefined && call.protocol === protocol && !call.wantsUsage && call.boxChanges.has('stream_options'),
-      errorEvent: (message, seen) =>
-        protocol.errorInStream(new GatewayError('broken_stream', watched.death ?? message), exchange.id, seen),
-      server,
-      onFirstByte,
-      onBytes,
-      onEnd,
-    });
+    // After a translation the extra usage was not asked for on this client's behalf, and goes no further than the translation.
+    const removeUsageOnly =
+      call !== undefined && call.protocol === protocol && !call.wantsUsage && call.boxChanges.has('stream_options');
+    return createEventTap(new EventListeners(exchange, watched, onReport, protocol, protocol.stream, removeUsageOnly));
   }
-  if (protocol !== undefined && (headers.get('content-type') ?? '').startsWith('application/json')) {
-    return createAnswerTap({
-      usageOf: protocol.usageOf,
-      expectedBytes: contentLengthOf(headers),
-      server,
-      onFirstByte,
-      onBytes,
-      onEnd,
-    });
+  if (protocol !== undefined && (headers.get('content-type') ?? '').startsWith('application/json'))
+    return createAnswerTap(new AnswerListeners(exchange, watched, onReport, protocol, contentLengthOf(headers)));
+  return createPlainTap(new Listeners(exchange, watched, onReport));
+}
+
+/** Tells on what a tap tells. One object for each answer, with what its kind of tap wants to know. */
+class Listeners implements TapListeners {
+  readonly exchange: Exchange;
+  readonly watched: Watch;
+  readonly #onReport: (report: TapReport) => void;
+
+  constructor(exchange: Exchange, watched: Watch, onReport: (report: TapReport) => void) {
+    this.exchange = exchange;
+    this.watched = watched;
+    this.#onReport = onReport;
   }
-  return createPlainTap({ server, onFirstByte, onBytes, onEnd });
+
+  get server(): string | undefined {
+    return this.watched.server;
+  }
+
+  onFirstByte(): void {
+    this.exchange.firstByteMs = this.exchange.clock.now();
+    this.watched.lease?.began();
+  }
+
+  onBytes(): void {
+    this.watched.touch();
+  }
+
+  onEnd(report: TapReport): void {
+    const { how, usage } = report;
+    this.watched.lease?.end({ how, promptTokens: usage?.inputTokens, outputTokens: usage?.outputTokens });
+    this.#onReport(report);
+  }
+}
+
+class AnswerListeners extends Listeners implements AnswerTapOptions {
+  readonly usageOf: Protocol['usageOf'];
+  readonly expectedBytes: number | undefined;
+
+  constructor(
+    exchange: Exchange,
+    watched: Watch,
+    onReport: (report: TapReport) => void,
+    { usageOf }: Protocol,
+    expectedBytes: number | undefined,
+  ) {
+    super(exchange, watched, onReport);
+    this.usageOf = usageOf;
+    this.expectedBytes = expectedBytes;
+  }
+}
+
+class EventListeners extends Listeners implements EventTapOptions {
+  readonly shape: StreamShape;
+  readonly removeUsageOnly: boolean;
+  readonly #protocol: Protocol;
+
+  constructor(
+    exchange: Exchange,
+    watched: Watch,
+    onReport: (report: TapReport) => void,
+    protocol: Protocol,
+    shape: StreamShape,
+    removeUsageOnly: boolean,
+  ) {
+    super(exchange, watched, onReport);
+    this.shape = shape;
+    this.removeUsageOnly = removeUsageOnly;
+    this.#protocol = protocol;
+  }
+
+  errorEvent(message: string, seen: StreamSeen): string {
+    const error = new GatewayError('broken_stream', this.watched.death ?? message);
+    return this.#protocol.errorInStream(error, this.exchange.id, seen);
+  }
 }
 
 /** What the tap learned, written into the exchange. */
