@@ -86,6 +86,19 @@ class Lane<Item extends Queued> {
     return ahead;
   }
 
+  /** The newest call of whoever has most here for its weight; undefined where that is no more than `own` would have with one more. */
+  newestOfMost(own?: Queued): Item | undefined {
+    let most: Sharer<Item> | undefined;
+    let mostShare = own === undefined ? 0 : ((this.sharers.get(own.sharer)?.items.size ?? 0) + 1) / own.weight;
+    for (const sharer of this.sharers.values()) {
+      const share = sharer.items.size / sharer.weight;
+      if (share <= mostShare) continue;
+      most = sharer;
+      mostShare = share;
+    }
+    return [...(most?.items ?? [])].at(-1);
+  }
+
   sharerWith(item: Item): Sharer<Item> | undefined {
     const own = this.sharers.get(item.sharer);
     return own?.items.has(item) === true ? own : this.sharers.get(everybodyElse);
@@ -165,6 +178,16 @@ export class FairQueue<Item extends Queued> {
   /** Somebody leaves. False: it was not in the queue. */
   remove(item: Item): boolean {
     return this.#laneOf(item).remove(item);
+  }
+
+  /**
+   * Who has to make room for a newcomer where there is no more: bulk for what is interactive, as long as bulk has more than its
+   * eighth; else somebody who has more than the newcomer would have, by weight. Undefined: it is the newcomer who has too much.
+   */
+  displacedBy(newcomer: Queued): Item | undefined {
+    if (newcomer.urgency === 'bulk') return this.#bulk.newestOfMost(newcomer);
+    const hasMuchBulk = this.#bulk.size * (interactiveInRow + 1) > this.size;
+    return hasMuchBulk ? this.#bulk.newestOfMost() : this.#interactive.newestOfMost(newcomer);
   }
 
   /** Whose turn it is. */

@@ -1,4 +1,5 @@
 /** The slots of one model on one box, and the line of those who wait for one. */
+import type { GatewayError } from '../errors.ts';
 import type { Ask, Upstream, Wait, Waiter } from '../exchange.ts';
 import type { Clock } from '../platform.ts';
 import { FairQueue, type Queued } from './fair-queue.ts';
@@ -81,14 +82,22 @@ export class Line {
     const { maxWaiting } = this.#setting.box.tuning;
     if (this.waiting >= maxWaiting && this.#configured === undefined && this.parallel.makeRoom()) this.#serveWaiting(nowMs);
     if (this.waiting === 0 && this.#free > 0) return this.#grant(0);
-    if (this.waiting >= maxWaiting + Math.max(0, this.#free)) throw queueFull(ask.model, this.#account);
+    if (this.waiting >= maxWaiting + Math.max(0, this.#free)) this.#makeRoomFor(ask);
     return this.#wait(ask, waiter, nowMs);
+  }
+
+  /** A full line is shared like the slots: nobody fills it for all others. Throws queue_full. */
+  #makeRoomFor({ model, work }: Ask): void {
+    const displaced = this.#queue?.displacedBy(work);
+    if (displaced === undefined) throw queueFull(model, this.#account);
+    this.#queue?.remove(displaced);
+    displaced.refuse(queueFull(displaced.model, this.#account));
   }
 
   #wait({ model, work }: Ask, waiter: Waiter, nowMs: number): Promise<Slot> {
     const { clock, hasBackground, box } = this.#setting;
     this.#queue ??= new FairQueue();
-    const waiting = new Waiting(work, waiter, nowMs);
+    const waiting = new Waiting(model, work, waiter, nowMs);
     const endsMs = Math.min(nowMs + box.tuning.maxWaitMs, waiter.deadlineMs ?? Number.POSITIVE_INFINITY);
     this.#queue.push(waiting);
     waiter.onGone(() => {
@@ -106,10 +115,19 @@ export class Line {
         reject(clock.now() >= (waiter.deadlineMs ?? Number.POSITIVE_INFINITY) ? outOfTime() : queueTimeout(model, this.#account));
       };
       if (hasBackground) {
+        waiting.refuse = (error) => {
+          waiting.cancel();
+          reject(error);
+        };
         waiting.cancel = clock.after(Math.max(0, endsMs - nowMs), expire);
         return;
       }
+      let refused: GatewayError | undefined;
+      waiting.refuse = (error) => {
+        refused = error;
+      };
       const look = () => {
+        if (refused !== undefined) return reject(refused);
         const lookedMs = clock.now();
         waiting.seenMs = lookedMs;
         // Its timer came so late that the others took it for lost.
@@ -242,10 +260,13 @@ class Waiting implements Queued {
   position = 0;
   isGone = false;
   isLost = false;
+  readonly model: string;
   cancel: () => void = () => undefined;
   resolve: (slot: Slot) => void = () => undefined;
+  refuse: (error: GatewayError) => void = () => undefined;
 
-  constructor({ sharer, weight, urgency }: Queued, waiter: Waiter, nowMs: number) {
+  constructor(model: string, { sharer, weight, urgency }: Queued, waiter: Waiter, nowMs: number) {
+    this.model = model;
     this.sharer = sharer;
     this.weight = weight;
     this.urgency = urgency;

@@ -258,6 +258,59 @@ describe('a box that gets more slots while calls wait', () => {
   });
 });
 
+describe('T11: a full line', () => {
+  const some = { slots: 1, tuning: { maxWaiting: 4 } } as const;
+  const codeOf = ({ error }: { readonly error: unknown }) => (error as GatewayError | undefined)?.code;
+
+  it.each([true, false])(
+    'is shared like the slots: who has filled it makes room for others (background: %s)',
+    async (hasBackground) => {
+      const stage = createSlotStage({ ...some, hasBackground });
+      const held = come(stage, { sharer: 'a' });
+      const many = Array.from({ length: 6 }, () => come(stage, { sharer: 'a' }));
+      const [one, two, three] = [come(stage, { sharer: 'b' }), come(stage, { sharer: 'b' }), come(stage, { sharer: 'b' })];
+      await stage.clock.advance(100);
+      // Two each: the newest of the one that had four are turned away, and so is what the other has too much.
+      expect(many.map(codeOf)).toEqual([undefined, undefined, 'queue_full', 'queue_full', 'queue_full', 'queue_full']);
+      expect([one, two, three].map(codeOf)).toEqual([undefined, undefined, 'queue_full']);
+      expect(stage.slots.waiting()).toBe(4);
+      held.slot?.end();
+      await stage.clock.advance(100);
+      for (let at = 0; at < 4; at++) {
+        for (const { slot } of [...many, one, two]) slot?.end();
+        await stage.clock.advance(100);
+      }
+      expect([...many.slice(0, 2), one, two].every(({ slot }) => slot !== undefined)).toBe(true);
+      expect([stage.slots.busy(), stage.slots.waiting(), stage.clock.pending]).toEqual([0, 0, 0]);
+    },
+  );
+
+  it('counts by weight, and bulk makes room for what is interactive', async () => {
+    const stage = createSlotStage(some);
+    come(stage);
+    const bulk = Array.from({ length: 4 }, () => come(stage, { sharer: 'a', urgency: 'bulk' }));
+    const heavy = Array.from({ length: 4 }, () => come(stage, { sharer: 'a', weight: 4 }));
+    const [light, again] = [come(stage, { sharer: 'b' }), come(stage, { sharer: 'b', urgency: 'bulk' })];
+    await stage.clock.settle();
+    expect(bulk.map(codeOf)).toEqual(['queue_full', 'queue_full', 'queue_full', 'queue_full']);
+    // Four of weight 4 are no more than one of weight 1.
+    expect([...heavy, light, again].map(codeOf)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      'queue_full',
+      'queue_full',
+    ]);
+  });
+
+  it('of none takes nobody', () => {
+    const stage = createSlotStage({ slots: 1, tuning: { maxWaiting: 0 } });
+    come(stage);
+    expect(codeOf(come(stage, { sharer: 'b' }))).toBe('queue_full');
+  });
+});
+
 describe('where no request may settle another one', () => {
   const workers = { slots: 1, hasBackground: false } as const;
 
