@@ -36,8 +36,10 @@ export async function answerInference(
     const demo = mayAnswerDemo(exchange, call, tools) ? demoAnswer(exchange, call) : undefined;
     if (demo !== undefined) return demo;
     const patience = patienceFor(exchange, call, tools);
+    // By far most calls: released below, without a promise more for it.
+    if (patience === undefined) return await serveCall(exchange, call, ai, protocol, tools, undefined);
     serving = serveCall(exchange, call, ai, protocol, tools, patience).finally(() => exchange.bodies.release(exchange));
-    return await (patience?.answer(serving) ?? serving);
+    return await patience.answer(serving);
   } finally {
     if (serving === undefined) exchange.bodies.release(exchange);
   }

@@ -15,29 +15,48 @@ export function workOf(exchange: Exchange, call: Call, setting: WorkSetting, urg
   return new CallWork(exchange, call, setting, urgency);
 }
 
-/** The prompt is looked at when somebody asks, once: where there is one box, and no queue, nobody does. */
+type Share = ReturnType<typeof shareOf>;
+
+/** The prompt, and who shares, are looked at when somebody asks, once: where there is one box, and no queue, nobody does. */
 class CallWork implements Work {
-  readonly sharer: string;
-  readonly weight: number;
-  readonly urgency: Work['urgency'];
   readonly use: Work['use'];
   readonly #exchange: Exchange;
   readonly #call: Call;
-  readonly #affinity: WorkSetting['affinity'];
+  readonly #setting: WorkSetting;
+  readonly #urgency: Work['urgency'] | undefined;
+  #share: Share | undefined;
   #promptTokens: number | undefined;
   #earlierShare: number | undefined;
   #conversation: { readonly text: string | undefined } | undefined;
 
-  constructor(exchange: Exchange, call: Call, { queue, affinity }: WorkSetting, urgency?: Work['urgency']) {
-    const share = shareOf(exchange, queue.share);
-    const { sharer, weight } = share;
-    this.sharer = sharer;
-    this.weight = weight;
-    this.urgency = urgency ?? share.urgency;
+  constructor(exchange: Exchange, call: Call, setting: WorkSetting, urgency: Work['urgency'] | undefined) {
     this.use = call.protocol.operation === 'embeddings' ? 'embed' : 'generate';
     this.#exchange = exchange;
     this.#call = call;
-    this.#affinity = affinity;
+    this.#setting = setting;
+    this.#urgency = urgency;
+  }
+
+  get sharer(): string {
+    return this.#shared.sharer;
+  }
+
+  get weight(): number {
+    return this.#shared.weight;
+  }
+
+  get urgency(): Work['urgency'] {
+    return this.#urgency ?? this.#shared.urgency;
+  }
+
+  get #shared(): Share {
+    this.#share ??= shareOf(this.#exchange, this.#setting.queue.share);
+    return this.#share;
+  }
+
+  /** What an owner of the box elsewhere is told (JSON sees no getters): who shares, and nothing of the prompt. */
+  toJSON(): Pick<Work, 'sharer' | 'weight' | 'urgency' | 'use'> {
+    return { sharer: this.sharer, weight: this.weight, urgency: this.urgency, use: this.use };
   }
 
   get promptTokens(): number {
@@ -62,7 +81,7 @@ class CallWork implements Work {
   }
 
   get conversation(): string | undefined {
-    const { enabled, headers } = this.#affinity;
+    const { enabled, headers } = this.#setting.affinity;
     if (!enabled) return undefined;
     this.#conversation ??= { text: conversationOf(this.#call, this.#exchange.headers, headers) };
     return this.#conversation.text;

@@ -155,22 +155,14 @@ export async function tryOne(
   const native = settled?.native;
   if (native !== undefined) goNatively(attempt, native, target);
 
-  const judge = () => {
-    if (isBox && call !== undefined && model !== undefined) tools.judgePrompt(attempt, call, { model, numCtx: settled?.numCtx });
-  };
-  judge();
+  const asked = isBox && call !== undefined && model !== undefined ? { model, numCtx: settled?.numCtx } : undefined;
+  if (call !== undefined && asked !== undefined) tools.judgePrompt(attempt, call, asked);
   const admitted = isBox ? admit(exchange, candidate, settled?.numCtx, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;
   // A load has told how large the context is.
-  if (lease !== undefined && lease.loadMs > 0) holding(lease, judge);
-  const record: AttemptRecord = {
-    upstream,
-    isOllama: isBox,
-    startedMs: exchange.clock.now(),
-    status: undefined,
-    error: undefined,
-    ...(candidate.prediction === undefined ? undefined : waitOf(candidate.prediction, lease)),
-  };
+  if (call !== undefined && asked !== undefined && lease !== undefined && lease.loadMs > 0)
+    holding(lease, () => tools.judgePrompt(attempt, call, asked));
+  const record = recordOf(exchange, upstream, isBox, candidate.prediction, lease);
   exchange.attempts.push(record);
   // A policy of the backend may have read what would have streamed through: then it has no coding any more.
   if (bytes === undefined && exchange.heldBody !== undefined) delete attempt.outgoing.headers['content-encoding'];
@@ -223,28 +215,55 @@ function admit(
   if (work === undefined || model === undefined) return undefined;
   const startedMs = exchange.clock.now();
   const waiter = waiterOf(exchange);
-  const refused = (thrown: unknown): never => {
-    tellNotQueued(exchange, upstream, waiter, thrown);
-    exchange.wait = undefined;
-    if (thrown instanceof GatewayError && !ofQueue.has(thrown.code)) {
-      const answeredMs = exchange.clock.now();
-      exchange.attempts.push({ upstream, isOllama: true, startedMs, answeredMs, status: undefined, error: thrown });
-      tools.fleet.noteFailure(upstream, thrown);
-    }
-    throw thrown;
-  };
   try {
     const lease = tools.fleet.admit(upstream, { model, numCtx, work, predicted }, waiter);
-    return lease instanceof Promise
-      ? unlessGone(exchange, lease).then((granted) => settleWait(exchange, upstream, waiter, granted), refused)
-      : lease;
+    if (!(lease instanceof Promise)) return lease;
+    return unlessGone(exchange, lease).then(
+      (granted) => settleWait(exchange, upstream, waiter, granted),
+      (thrown) => notAdmitted(exchange, upstream, { waiter, startedMs }, thrown, tools),
+    );
   } catch (thrown) {
-    return refused(thrown);
+    return notAdmitted(exchange, upstream, { waiter, startedMs }, thrown, tools);
   }
 }
 
-function waitOf({ totalMs }: Prediction, lease: Lease | undefined): Pick<AttemptRecord, 'predictedMs' | 'waitedMs'> {
-  return { predictedMs: totalMs, waitedMs: lease === undefined ? 0 : lease.queuedMs + lease.loadMs };
+/** Throws it on. */
+function notAdmitted(
+  exchange: Exchange,
+  upstream: Upstream,
+  { waiter, startedMs }: { readonly waiter: QueueWaiter; readonly startedMs: number },
+  thrown: unknown,
+  tools: AttemptTools,
+): never {
+  tellNotQueued(exchange, upstream, waiter, thrown);
+  exchange.wait = undefined;
+  if (thrown instanceof GatewayError && !ofQueue.has(thrown.code)) {
+    const answeredMs = exchange.clock.now();
+    exchange.attempts.push({ upstream, isOllama: true, startedMs, answeredMs, status: undefined, error: thrown });
+    tools.fleet.noteFailure(upstream, thrown);
+  }
+  throw thrown;
+}
+
+/** Without a prediction, as nearly always, it has no members for one. */
+function recordOf(
+  { clock }: Exchange,
+  upstream: Upstream,
+  isOllama: boolean,
+  prediction: Prediction | undefined,
+  lease: Lease | undefined,
+): AttemptRecord {
+  const record: AttemptRecord = {
+    upstream,
+    isOllama,
+    startedMs: clock.now(),
+    answeredMs: undefined,
+    status: undefined,
+    error: undefined,
+  };
+  if (prediction === undefined) return record;
+  const waitedMs = lease === undefined ? 0 : lease.queuedMs + lease.loadMs;
+  return { ...record, predictedMs: prediction.totalMs, waitedMs };
 }
 
 /** The box was not asked anything yet: it is no try. */

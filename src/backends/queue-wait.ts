@@ -1,6 +1,6 @@
 /** A call's wait for a slot of a box: what becomes of it is told in headers, in the log and in the metrics. */
 import { GatewayError } from '../errors.ts';
-import { addAnswerHeader, type Exchange, onGone, type Upstream, type Waiter } from '../exchange.ts';
+import { addAnswerHeader, type Exchange, onGone, type Upstream, type Wait, type Waiter } from '../exchange.ts';
 
 /** How long it waited for slots, of all boxes together: milliseconds. Only on answers that had to wait. */
 const queuedHeader = 'x-corral-queued';
@@ -15,26 +15,38 @@ export interface QueueWaiter extends Waiter {
 }
 
 export function waiterOf(exchange: Exchange): QueueWaiter {
-  let position = 0;
-  let sinceMs = 0;
-  return {
-    deadlineMs: exchange.deadlineMs,
-    onGone: (listener) => onGone(exchange, listener),
-    waitUntil: (waited) => exchange.peer.waitUntil(waited),
-    onWait(wait) {
-      if (position === 0 && wait.for === 'slot') {
-        position = wait.position;
-        sinceMs = exchange.clock.now();
-      }
-      exchange.wait = wait;
-    },
-    get position() {
-      return position;
-    },
-    get sinceMs() {
-      return sinceMs;
-    },
-  };
+  return new ExchangeWaiter(exchange);
+}
+
+/** One object: nearly every call gets its slot at once, and nothing of this is asked for. */
+class ExchangeWaiter implements QueueWaiter {
+  position = 0;
+  sinceMs = 0;
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  get deadlineMs(): number | undefined {
+    return this.#exchange.deadlineMs;
+  }
+
+  onGone(listener: () => void): void {
+    onGone(this.#exchange, listener);
+  }
+
+  waitUntil(work: Promise<unknown>): void {
+    this.#exchange.peer.waitUntil(work);
+  }
+
+  onWait(wait: Wait): void {
+    if (this.position === 0 && wait.for === 'slot') {
+      this.position = wait.position;
+      this.sinceMs = this.#exchange.clock.now();
+    }
+    this.#exchange.wait = wait;
+  }
 }
 
 /** It has its slot. */

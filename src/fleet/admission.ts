@@ -11,7 +11,7 @@ export interface AdmissionParts {
   /** Where it is not this process that grants. */
   readonly owner?: BoxOwner | undefined;
   /** Told of every lease that has ended, once: `abandoned` also where nobody says what became of its call. */
-  onEnd(ask: Ask, seen: LeaseSeen & { readonly loadMs: number }): void;
+  onEnd(seen: LeaseSeen): void;
   /** A call begins at the box: what it comes to teaches the box's rates. */
   begin?(ask: Ask, loadMs: number): Run;
 }
@@ -65,22 +65,40 @@ function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Le
   );
 }
 
-function leaseOf({ onEnd, begin }: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
-  let isOver = false;
-  const run = begin?.(ask, loadMs);
-  return {
-    queuedMs: slot.queuedMs,
-    loadMs,
-    began() {
-      slot.began();
-      run?.began();
-    },
-    end(seen) {
-      if (isOver) return;
-      isOver = true;
-      slot.end();
-      run?.end(seen);
-      onEnd(ask, { how: 'abandoned', ...seen, loadMs });
-    },
-  };
+function leaseOf(parts: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
+  return new SlotLease(parts, slot, loadMs, parts.begin?.(ask, loadMs));
 }
+
+class SlotLease implements Lease {
+  readonly loadMs: number;
+  readonly #parts: AdmissionParts;
+  readonly #slot: Slot;
+  readonly #run: Run | undefined;
+  #isOver = false;
+
+  constructor(parts: AdmissionParts, slot: Slot, loadMs: number, run: Run | undefined) {
+    this.loadMs = loadMs;
+    this.#parts = parts;
+    this.#slot = slot;
+    this.#run = run;
+  }
+
+  get queuedMs(): number {
+    return this.#slot.queuedMs;
+  }
+
+  began(): void {
+    this.#slot.began();
+    this.#run?.began();
+  }
+
+  end(seen?: LeaseSeen): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#slot.end();
+    this.#run?.end(seen);
+    this.#parts.onEnd(seen ?? nothingSeen);
+  }
+}
+
+const nothingSeen: LeaseSeen = { how: 'abandoned' };

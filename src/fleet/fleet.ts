@@ -4,7 +4,7 @@
  */
 import { GatewayError } from '../errors.ts';
 import { cordonedError } from '../exchange/cordoned.ts';
-import type { Ask, Fleet, KnownModel, LeaseSeen, Upstream } from '../exchange.ts';
+import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { admitTo } from './admission.ts';
@@ -14,14 +14,13 @@ import { within } from './ask.ts';
 import type { Box } from './box.ts';
 import { type Boxes, createBoxes, placeOf } from './boxes.ts';
 import type { TrippedModel } from './breaker.ts';
+import { Entry } from './entry.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './place.ts';
-import type { Run } from './rates.ts';
 import type { LegSecrets } from './relay.ts';
 import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
-import { isInMemory } from './views.ts';
 import type { WarmRule } from './warm.ts';
 
 export interface FleetSetting {
@@ -214,38 +213,17 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       if (box.duty.isCordoned) throw cordonedError(box.upstream.name);
       const model = canonical(ask.model);
       box.breaker.began(model, clock.now());
-      const refused = (thrown: unknown): never => {
-        box.breaker.refused(model, clock.now(), thrown);
-        throw thrown;
-      };
+      const entry = new Entry(box, model, ask, clock);
       try {
-        const onEnd = (_: Ask, seen: LeaseSeen) => box.breaker.ended(model, clock.now(), seen);
-        const begin = runsOf(box, model, ask);
-        const owner = box.leg.isRelay ? undefined : box.owner;
-        const admitted = admitTo({ slots: box.slots, loads: box.loads, onEnd, begin, owner }, ask, waiter);
+        const admitted = admitTo(entry, ask, waiter);
         if (!(admitted instanceof Promise)) return admitted;
-        // Who leaves while it waits is let in nowhere, and told of nowhere else.
-        waiter.onGone(() => box.breaker.left(model));
-        return admitted.catch(refused);
+        waiter.onGone(() => entry.left());
+        return admitted.catch((thrown) => entry.refused(thrown));
       } catch (thrown) {
-        return refused(thrown);
+        return entry.refused(thrown);
       }
     },
   };
-}
-
-/** What a call that is let in teaches the box's rates. Made before it waits: afterwards the model is there. */
-function runsOf(box: Box, model: string, { numCtx }: Ask): (ask: Ask, loadMs: number) => Run {
-  const isCold = isInMemory(box, model, numCtx) === false;
-  return (ask, loadMs) =>
-    box.rates.granted({
-      model,
-      ask,
-      loadMs,
-      isCold,
-      sizeBytes: box.catalogue?.get(model)?.sizeBytes ?? 0,
-      crowd: box.slots.busy(),
-    });
 }
 
 /** Several names of one place are one box, named after the first: several routes may name it. */

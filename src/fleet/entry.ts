@@ -1,0 +1,66 @@
+/** One call's way into a box: what its admission asks for, and who is told what became of it. */
+import type { Ask, LeaseSeen } from '../exchange.ts';
+import type { Clock } from '../platform.ts';
+import type { AdmissionParts } from './admission.ts';
+import type { Box } from './box.ts';
+import type { Loads } from './loads.ts';
+import type { BoxOwner } from './owner.ts';
+import type { Run } from './rates.ts';
+import type { Slots } from './slots.ts';
+import { isInMemory } from './views.ts';
+
+/** Made before the call waits: afterwards the model is in memory. One object for each call, where closures would be five. */
+export class Entry implements AdmissionParts {
+  readonly #box: Box;
+  /** Canonical. */
+  readonly #model: string;
+  readonly #clock: Clock;
+  readonly #isCold: boolean;
+
+  constructor(box: Box, model: string, { numCtx }: Ask, clock: Clock) {
+    this.#box = box;
+    this.#model = model;
+    this.#clock = clock;
+    this.#isCold = isInMemory(box, model, numCtx) === false;
+  }
+
+  get slots(): Slots {
+    return this.#box.slots;
+  }
+
+  get loads(): Loads {
+    return this.#box.loads;
+  }
+
+  get owner(): BoxOwner | undefined {
+    return this.#box.leg.isRelay ? undefined : this.#box.owner;
+  }
+
+  begin(ask: Ask, loadMs: number): Run {
+    const box = this.#box;
+    const model = this.#model;
+    return box.rates.granted({
+      model,
+      ask,
+      loadMs,
+      isCold: this.#isCold,
+      sizeBytes: box.catalogue?.get(model)?.sizeBytes ?? 0,
+      crowd: box.slots.busy(),
+    });
+  }
+
+  onEnd(seen: LeaseSeen): void {
+    this.#box.breaker.ended(this.#model, this.#clock.now(), seen);
+  }
+
+  /** Whoever leaves while it waits is let in nowhere, and told of nowhere else. */
+  left(): void {
+    this.#box.breaker.left(this.#model);
+  }
+
+  /** Throws it on. */
+  refused(thrown: unknown): never {
+    this.#box.breaker.refused(this.#model, this.#clock.now(), thrown);
+    throw thrown;
+  }
+}
