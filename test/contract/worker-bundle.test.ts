@@ -9,9 +9,10 @@ import { buildTarget } from '../../scripts/build.ts';
 /**
  * Free accounts may upload 3 MB gzipped; start time grows with every kilobyte. Raise it knowingly. Beside Corral itself the
  * largest parts are, minified and not compressed: zod and yaml, re2js (150 KiB, patterns in linear time), cel-js (81), the
- * exporter of traces, bcryptjs, jose, ipaddr.js.
+ * exporter of traces, bcryptjs, jose, ipaddr.js. What is known of the herd (placement, queue, loads, Ollama's options on every
+ * surface, relays) took 70 KiB gzipped.
  */
-const maxGzippedBytes = 390 * 1024;
+const maxGzippedBytes = 470 * 1024;
 
 const folder = mkdtempSync(join(tmpdir(), 'corral-bundle-'));
 let text = '';

@@ -295,7 +295,7 @@ describe('every exchange is closed exactly once', () => {
     expect(status).toBe(502);
     expect(JSON.parse(text).error).toMatchObject({
       code: 'upstream_closed',
-      message: 'a gave an answer that cannot be passed on',
+      message: 'a gave an answer that cannot be passed on: status 999',
     });
     expect(outcomesOf(stage)).toEqual([['failed', 502]]);
     expect(stage.sent[0]?.isCancelled).toBe(true);
