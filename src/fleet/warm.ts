@@ -113,6 +113,10 @@ function isComing(box: Box, model: string, nowMs: number): boolean {
   return isOurs || box.loads.underWay().some((one) => one.model === model);
 }
 
+function isLoading({ loads, warming }: Box): boolean {
+  return loads.underWay().length > 0 || [...warming.values()].some(({ isUnderWay }) => isUnderWay);
+}
+
 /** The boxes that could take it now: those where nothing has to go first, then those with the most room. */
 function placesFor(
   { numCtx }: WarmRule,
@@ -128,6 +132,8 @@ function placesFor(
     const view = viewOf(box, model, { numCtx }, boxes, nowMs);
     // Without `/api/ps` nothing is known of what would have to go.
     if (view === undefined || view.isResident || isComing(box, model, nowMs) || (tried?.againMs ?? never) > nowMs) return [];
+    // What loads now is in no list yet, and might be what this one would push out: the next round knows.
+    if (isLoading(box)) return [];
     const hindrance = !view.fits
       ? 'it does not fit into the memory for models'
       : view.victims.some((victim) => kept.has(victim.model))

@@ -168,6 +168,18 @@ describe('models that are kept warm', () => {
     one.herd.stop();
   });
 
+  it('loads one after the other on each box: the second might push out the first', async () => {
+    const one = kept({ desk: { maxLoaded: 1 }, den: {} }, [rule({ boxes: 2 }), rule({ model: 'b:1b', boxes: 2 })], 10_000);
+    await one.run(16_000);
+    expect(loadsOf(one)).toEqual(['desk a:1b', 'den a:1b']);
+    await one.run(60_000);
+    expect(loadsOf(one)).toEqual(['desk a:1b', 'den a:1b', 'den b:1b']);
+    expect(one.log).toContain(
+      'warn warm: desk does not keep b:1b in memory: the memory is full of other models that are kept warm',
+    );
+    one.herd.stop();
+  });
+
   it('pushes out nothing that is busy, and waits until it is idle', async () => {
     const one = kept({ desk: { maxLoaded: 1, resident: ['other:1b'] } }, [rule()]);
     await one.world.clock.advance(5_000);
