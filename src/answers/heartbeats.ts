@@ -16,7 +16,7 @@ const encoder = new TextEncoder();
 export function heartbeatsInto(exchange: Exchange, tap: Tap, watch: Watch, tools: AnswerTools): Relay['onOpen'] {
   if (tap.isBetweenFrames === undefined || exchange.protocol?.heartbeat === undefined) return undefined;
   const everyMs = tools.limits.fleet.loads.heartbeat;
-  return (inject) => watch.beat(everyMs, () => beat(exchange, tap.isBetweenFrames === true, inject));
+  return (inject) => watch.silence.beat(everyMs, () => beat(exchange, tap.isBetweenFrames === true, inject));
 }
 
 /** False: not now. */

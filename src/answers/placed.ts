@@ -13,8 +13,17 @@ function asciiOf(name: string): string {
 
 /** On every answer that a box gave; what stood there was another Corral's name for it. */
 export function tellBox(headers: Headers, upstream: Upstream, fleet: Fleet): void {
-  if (fleet.isBox(upstream)) headers.set(boxHeader, asciiOf(upstream.name));
+  if (!fleet.isBox(upstream)) return;
+  if (upstream.name !== lastName) {
+    lastName = upstream.name;
+    lastText = asciiOf(lastName);
+  }
+  headers.set(boxHeader, lastText);
 }
+
+/** Most answers come from the box of the one before. */
+let lastName = '';
+let lastText = '';
 
 /** The same for an answer that several have given together. */
 export function tellBoxes(headers: Headers, upstreams: readonly Upstream[], fleet: Fleet): void {

@@ -27,9 +27,8 @@ export interface Watch {
   /** The name of who answers, where that is no box. */
   readonly server: string | undefined;
   readonly lease: Lease | undefined;
-  touch(): void;
-  /** Of the stream as the upstream sends it; see `StreamWatch.beat`. */
-  beat(everyMs: number, listener: () => boolean): void;
+  /** Of the stream as the upstream sends it. */
+  readonly silence: StreamWatch;
   stop(): void;
   /** Why Corral itself gave the answer up; undefined when it did not. */
   readonly death: string | undefined;
@@ -51,7 +50,7 @@ class AnswerWatch implements Watch, WatchedStream {
   readonly #answered: Answered;
   readonly #fleet: AnswerTools['fleet'];
   readonly #model: string | undefined;
-  readonly #silence: StreamWatch;
+  readonly silence: StreamWatch;
   #isGone = true;
 
   constructor(upstream: Upstream, answered: Answered, { fleet, idle }: AnswerTools, model: string | undefined) {
@@ -61,7 +60,7 @@ class AnswerWatch implements Watch, WatchedStream {
     this.#fleet = fleet;
     this.#model = model;
     if (this.lease === undefined) fleet.enter(upstream);
-    this.#silence = idle.watch(this);
+    this.silence = idle.watch(this);
   }
 
   get server(): string | undefined {
@@ -85,16 +84,8 @@ class AnswerWatch implements Watch, WatchedStream {
     this.#answered.abort(new GatewayError('upstream_silent', this.death));
   }
 
-  touch(): void {
-    this.#silence.touch();
-  }
-
-  beat(everyMs: number, listener: () => boolean): void {
-    this.#silence.beat(everyMs, listener);
-  }
-
   stop(): void {
-    this.#silence.stop();
+    this.silence.stop();
     // A lease is ended by what the tap has learnt (`tapFor`), or here where it learnt nothing.
     if (this.lease === undefined) this.#fleet.leave(this.#upstream);
     else this.lease.end();
@@ -132,11 +123,14 @@ export function tapFor(
 class Listeners implements TapListeners {
   readonly exchange: Exchange;
   readonly watched: Watch;
+  /** By itself, as it is asked for with each chunk. */
+  readonly #silence: StreamWatch;
   readonly #onReport: (report: TapReport) => void;
 
   constructor(exchange: Exchange, watched: Watch, onReport: (report: TapReport) => void) {
     this.exchange = exchange;
     this.watched = watched;
+    this.#silence = watched.silence;
     this.#onReport = onReport;
   }
 
@@ -150,7 +144,7 @@ class Listeners implements TapListeners {
   }
 
   onBytes(): void {
-    this.watched.touch();
+    this.#silence.touch();
   }
 
   onEnd(report: TapReport): void {

@@ -55,7 +55,7 @@ export async function send(
   const { exchange, upstream, outgoing } = attempt;
   const controller = new AbortController();
   const abort = (reason: unknown) => controller.abort(reason);
-  const stopWatching = watchSilence(attempt, record, abort, tools);
+  const silence = new SilenceWatch(attempt, record, abort, tools);
   if (outgoing.authority !== undefined && outgoing.authority !== upstream.baseUrl.slice(upstream.baseUrl.indexOf('//') + 2)) {
     outgoing.headers.host = outgoing.authority;
   }
@@ -100,7 +100,7 @@ export async function send(
     throw error;
   } finally {
     isSettled = true;
-    stopWatching();
+    silence.stop();
   }
 }
 
@@ -144,41 +144,64 @@ async function againOverLeg(
 }
 
 /** Ends the try at its limits, and when the box turns out to be dead. One timer at a time. */
-function watchSilence(attempt: Attempt, record: AttemptRecord, abort: (reason: unknown) => void, tools: SendTools): () => void {
-  const { exchange, upstream, timeoutMs } = attempt;
-  const { clock } = exchange;
-  const isBox = tools.fleet.isBox(upstream);
-  const loadEndsMs = record.startedMs + tools.loadTimeoutMs;
-  const attemptEndsMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : record.startedMs + timeoutMs;
-  const exchangeEndsMs = exchange.deadlineMs ?? Number.POSITIVE_INFINITY;
-  let doubtMs = isBox ? record.startedMs + firstDoubtMs : Number.POSITIVE_INFINITY;
-  let isOver = false;
-  let cancel: () => void = () => undefined;
+class SilenceWatch {
+  readonly #attempt: Attempt;
+  readonly #abort: (reason: unknown) => void;
+  readonly #tools: SendTools;
+  readonly #loadEndsMs: number;
+  readonly #attemptEndsMs: number;
+  readonly #exchangeEndsMs: number;
+  readonly #check = () => this.#look();
+  #doubtMs: number;
+  #isOver = false;
+  #cancel: () => void;
 
-  const check = () => {
-    const nowMs = clock.now();
-    if (nowMs >= exchangeEndsMs) return abort(new GatewayError('request_timeout', 'request timeout'));
-    if (nowMs >= attemptEndsMs) return abort(new GatewayError('upstream_timeout', 'upstream call timeout'));
-    if (nowMs >= loadEndsMs) {
-      const seconds = Math.round(tools.loadTimeoutMs / 1000);
-      return abort(
-        new GatewayError('upstream_timeout', `${upstream.name} sent no first byte within ${seconds} s (fleet.loadTimeout)`),
-      );
+  constructor(attempt: Attempt, { startedMs }: AttemptRecord, abort: (reason: unknown) => void, tools: SendTools) {
+    const { timeoutMs = Number.POSITIVE_INFINITY } = attempt;
+    this.#attempt = attempt;
+    this.#abort = abort;
+    this.#tools = tools;
+    this.#loadEndsMs = startedMs + tools.loadTimeoutMs;
+    this.#attemptEndsMs = startedMs + timeoutMs;
+    this.#exchangeEndsMs = attempt.exchange.deadlineMs ?? Number.POSITIVE_INFINITY;
+    this.#doubtMs = tools.fleet.isBox(attempt.upstream) ? startedMs + firstDoubtMs : Number.POSITIVE_INFINITY;
+    this.#cancel = this.#arm(startedMs);
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#cancel();
+  }
+
+  #arm(nowMs: number): () => void {
+    const nextMs = Math.min(this.#doubtMs, this.#loadEndsMs, this.#attemptEndsMs, this.#exchangeEndsMs);
+    return this.#attempt.exchange.clock.after(Math.max(0, nextMs - nowMs), this.#check);
+  }
+
+  #look(): void {
+    const { exchange, upstream } = this.#attempt;
+    const nowMs = exchange.clock.now();
+    const limit = this.#limitAt(nowMs);
+    if (limit !== undefined) {
+      this.#abort(limit);
+      return;
     }
-    if (nowMs >= doubtMs) {
-      doubtMs = nowMs + nextDoubtMs;
-      void tools.fleet.checkAlive(upstream).then((isAlive) => {
-        if (!isAlive && !isOver) abort(new GatewayError('upstream_silent', `${upstream.name} does not answer`));
+    if (nowMs >= this.#doubtMs) {
+      this.#doubtMs = nowMs + nextDoubtMs;
+      void this.#tools.fleet.checkAlive(upstream).then((isAlive) => {
+        if (!isAlive && !this.#isOver) this.#abort(new GatewayError('upstream_silent', `${upstream.name} does not answer`));
       });
     }
-    arm(nowMs);
-  };
-  const arm = (nowMs: number) => {
-    cancel = clock.after(Math.max(0, Math.min(doubtMs, loadEndsMs, attemptEndsMs, exchangeEndsMs) - nowMs), check);
-  };
-  arm(record.startedMs);
-  return () => {
-    isOver = true;
-    cancel();
-  };
+    this.#cancel = this.#arm(nowMs);
+  }
+
+  /** The limit that is over by now. */
+  #limitAt(nowMs: number): GatewayError | undefined {
+    if (nowMs >= this.#exchangeEndsMs) return new GatewayError('request_timeout', 'request timeout');
+    if (nowMs >= this.#attemptEndsMs) return new GatewayError('upstream_timeout', 'upstream call timeout');
+    if (nowMs < this.#loadEndsMs) return undefined;
+    const seconds = Math.round(this.#tools.loadTimeoutMs / 1000);
+    const { name } = this.#attempt.upstream;
+    return new GatewayError('upstream_timeout', `${name} sent no first byte within ${seconds} s (fleet.loadTimeout)`);
+  }
 }

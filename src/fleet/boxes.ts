@@ -59,6 +59,13 @@ export function createBoxes({ platform, instanceId, jitter = Math.random, ownerO
   const byBox = new Map<Box, Entry>();
   // Old plans' upstreams find their boxes as long as anybody holds them.
   const byUpstream = new WeakMap<Upstream, Box>();
+  // A request asks some fifteen times in a row, and nearly always about one box.
+  let lastUpstream: Upstream | undefined;
+  let lastBox: Box | undefined;
+  const name = (upstream: Upstream, box: Box): void => {
+    byUpstream.set(upstream, box);
+    lastUpstream = undefined;
+  };
   const rounds = createRounds(platform);
   const shows = createShows(platform.clock);
   const tellDrift = createDriftWatch((level, message) => platform.report(level, message));
@@ -89,22 +96,28 @@ export function createBoxes({ platform, instanceId, jitter = Math.random, ownerO
       if (known !== undefined) known.box.adopt(wanted);
       const entry = known ?? open(place, wanted);
       entry.takers++;
-      byUpstream.set(wanted.upstream, entry.box);
+      name(wanted.upstream, entry.box);
       return entry.box;
     },
     giveBack(box) {
       const entry = byBox.get(box);
       if (entry === undefined || --entry.takers > 0) return;
+      lastUpstream = undefined;
+      lastBox = undefined;
       entries.delete(entry.place);
       byBox.delete(box);
       rounds.drop(box);
       entry.stop();
       lookForDrift();
     },
-    boxOf: (upstream) => byUpstream.get(upstream),
-    alias: (upstream, box) => {
-      byUpstream.set(upstream, box);
+    boxOf(upstream) {
+      if (upstream !== lastUpstream) {
+        lastBox = byUpstream.get(upstream);
+        lastUpstream = upstream;
+      }
+      return lastBox;
     },
+    alias: name,
     start: rounds.start,
     stop() {
       isStopped = true;
