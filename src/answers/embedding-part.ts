@@ -53,6 +53,9 @@ export function openPart(whole: Exchange, call: Call, tools: AnswerTools): Part 
     usage: undefined,
     firstByteMs: undefined,
     responseModel: undefined,
+    // Headers of the whole may have left already (answers/patience.ts); a part's answer goes to no client, and ends nothing.
+    isRelayed: false,
+    isAnswered: false,
     // Its answer is read here, and must be readable.
     answerIsRead: true,
     get wait() {

@@ -54,6 +54,22 @@ function stageOf(
 const ask = (input: unknown, more: object = {}) => ({ body: { model: 'm', input, ...more } });
 
 describe('a batch of embeddings (T11)', () => {
+  it.each([true, false])('ends once where its headers leave early (the client stays: %s)', async (stays) => {
+    const stage = stageOf(['a'], 1, (sent) => embedded(sent, { afterMs: 1_500 }), {
+      more: 'fleet: { embeddings: { maxBatch: 1 }, loads: { padJson: true, headersAfter: 1s, heartbeat: 1s } }',
+    });
+    const asking = stage.ask(v1, ask(textsOf(4)));
+    await stage.clock.advance(2_000);
+    const response = await asking;
+    const reading = stays ? response.text() : response.body?.cancel();
+    await stage.clock.advance(20_000);
+    for (const leaving of stage.leavings) leaving.abort();
+    const text = await reading;
+    if (stays) expect(JSON.parse(text ?? '').data).toHaveLength(4);
+    expect(stage.told.map(({ exchange }) => exchange.outcome)).toEqual([stays ? 'completed' : 'abandoned']);
+    expect([stage.gateway.inFlight, stage.clock.pending]).toEqual([0, 0]);
+  });
+
   it('goes out in parts to every box that has the model, and comes back as one answer, in order', async () => {
     const stage = stageOf(['a', 'b'], 2);
     const answer = await stage.read(v1, ask(textsOf(5)));
