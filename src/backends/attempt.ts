@@ -19,7 +19,7 @@ import {
 import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import type { TargetHealth } from './health.ts';
-import { goNatively, type OllamaOptions, refusalFor } from './native.ts';
+import { goNatively, type OllamaOptions, refusalFor, type Settled } from './native.ts';
 import { createOutgoing } from './outgoing.ts';
 import { type QueueWaiter, tellNotQueued, tellQueued, waiterOf } from './queue-wait.ts';
 import { type Answered, ClientGone, type SendTools, send } from './send.ts';
@@ -50,6 +50,8 @@ export interface BoxFault {
   readonly mayMoveOn: boolean;
   /** It speaks of the box, and not of the request or of a moment's crowd. */
   readonly isOfBox: boolean;
+  /** The model's runner seems to have died. */
+  readonly isCrash?: boolean;
   /** In a few words, for the log. */
   readonly why: string;
 }
@@ -151,17 +153,21 @@ export async function tryOne(
   if (exchange.hasLeft === true) throw new ClientGone();
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isMaybeBox);
-  const settled = call === undefined ? undefined : options?.settle(attempt, call, candidate, carries);
-  const native = settled?.native;
-  if (native !== undefined) goNatively(attempt, native, target);
-
-  const asked = isBox && call !== undefined && model !== undefined ? { model, numCtx: settled?.numCtx } : undefined;
-  if (call !== undefined && asked !== undefined) tools.judgePrompt(attempt, call, asked);
+  const { body: draft, protocol: spoken, rewrites, outgoing } = attempt;
+  const { path: boxPath, query: boxQuery } = outgoing;
+  let settled = settle(attempt, call, candidate, carries, options, tools);
   const admitted = isBox ? admit(exchange, candidate, settled?.numCtx, tools) : undefined;
   const lease = admitted instanceof Promise ? await admitted : admitted;
-  // A load has told how large the context is.
-  if (call !== undefined && asked !== undefined && lease !== undefined && lease.loadMs > 0)
-    holding(lease, () => tools.judgePrompt(attempt, call, asked));
+  // A load has told how large the context is, and others may have asked for more meanwhile: what was settled before would load anew.
+  if (lease !== undefined && lease.loadMs > 0)
+    holding(lease, () => {
+      if (settled?.native !== undefined) {
+        Object.assign(attempt, { body: draft, protocol: spoken, rewrites, replacedBody: undefined });
+        Object.assign(outgoing, { path: boxPath, query: boxQuery });
+      }
+      settled = settle(attempt, call, candidate, carries, options, tools);
+    });
+  const native = settled?.native;
   const record = recordOf(exchange, upstream, isBox, candidate.prediction, lease);
   exchange.attempts.push(record);
   // A policy of the backend may have read what would have streamed through: then it has no coding any more.
@@ -175,7 +181,8 @@ export async function tryOne(
   try {
     answered = await send(attempt, body, model, record, tools, lease);
   } catch (thrown) {
-    lease?.end({ how: thrown instanceof ClientGone ? 'abandoned' : 'failed', fault: faultIn(attempt, thrown) });
+    const fault = faultIn(attempt, thrown);
+    lease?.end({ how: thrown instanceof ClientGone ? 'abandoned' : 'failed', fault, isCrash: fault === brokeOff });
     if (health !== undefined) learnFailure(health, exchange, thrown);
     throw thrown;
   }
@@ -183,14 +190,33 @@ export async function tryOne(
   health?.answered(exchange, { status, headers }, record.startedMs);
   if (!isBox || status < 400) return { kind: 'answered', candidate, attempt, answered };
   let fault: string | undefined = brokeOff;
+  let isCrash: boolean | undefined = true;
   try {
     const refusal = await readRefusal(answered, exchange, candidate, tools);
-    const { isOfBox, why } = tools.faultOf(status, refusal.text);
-    fault = isOfBox ? why : undefined;
+    const understood = tools.faultOf(status, refusal.text);
+    fault = understood.isOfBox ? understood.why : undefined;
+    isCrash = understood.isCrash;
     return { kind: 'refused', candidate, refusal: native === undefined ? refusal : await refusalFor(refusal, native) };
   } finally {
-    lease?.end({ how: 'failed', fault });
+    lease?.end({ how: 'failed', fault, isCrash });
   }
+}
+
+/** The context of a try for a box, and the words it is put in. Throws where its prompt cannot fit. */
+function settle(
+  attempt: Attempt,
+  call: Call | undefined,
+  candidate: Candidate,
+  carries: boolean,
+  options: OllamaOptions | undefined,
+  tools: AttemptTools,
+): Settled | undefined {
+  if (call === undefined) return undefined;
+  const { target, model } = candidate;
+  const settled = options?.settle(attempt, call, candidate, carries);
+  if (settled?.native !== undefined) goNatively(attempt, settled.native, target);
+  if (attempt.isBox && model !== undefined) tools.judgePrompt(attempt, call, { model, numCtx: settled?.numCtx });
+  return settled;
 }
 
 const brokeOff = 'it broke off the connection';

@@ -322,6 +322,29 @@ describe('T6: what comes back', () => {
   });
 });
 
+describe('T6: a load that others have outdone', () => {
+  test.each([
+    ['/v1/chat/completions', { num_ctx: 2_000 }, 2_000],
+    ['/api/chat', { options: { num_ctx: 2_000 } }, 2_000],
+    ['/v1/chat/completions', {}, undefined],
+  ])('%s with %j goes with the context that is there when it has waited', async (path, more, numCtx) => {
+    const stage = stageOf(boxes(['a']), { a: json(said) });
+    await stage.read('/v1/chat/completions', askFor({ num_ctx: 1_000 }));
+    await stage.clock.advance(60_000);
+    const { admit } = stage.herd;
+    stage.herd.know('a', { loadMs: 3_000 });
+    const asked: (number | undefined)[] = [];
+    stage.herd.admit = (upstream, ...rest: readonly unknown[]) => {
+      asked.push((rest[0] as { numCtx?: number } | undefined)?.numCtx);
+      stage.herd.know('a', { models: ['m'], running: [{ ...runner('m'), contextLength: 3_000 }] });
+      return admit(upstream);
+    };
+    const { status } = await stage.read(path, askFor({ stream: false, ...more }));
+    const [, sent] = sentOf(stage);
+    expect([status, asked, sent?.path, sent?.body.options.num_ctx]).toEqual([200, [numCtx], '/api/chat', 3_000]);
+  });
+});
+
 describe('the contexts that calls have named', () => {
   test('are bounded: the one named longest ago goes first', () => {
     const contexts = createNamedContexts();
