@@ -38,10 +38,26 @@ export async function answerInference(
     const patience = patienceFor(exchange, call, tools);
     // By far most calls: released below, without a promise more for it.
     if (patience === undefined) return await serveCall(exchange, call, ai, protocol, tools, undefined);
-    serving = serveCall(exchange, call, ai, protocol, tools, patience).finally(() => exchange.bodies.release(exchange));
+    serving = serveAndRelease(exchange, call, ai, protocol, tools, patience);
     return await patience.answer(serving);
   } finally {
     if (serving === undefined) exchange.bodies.release(exchange);
+  }
+}
+
+/** Early headers may have left meanwhile, so that nobody else waits for its end. One promise, where `finally` makes three. */
+async function serveAndRelease(
+  exchange: Exchange,
+  call: Call,
+  ai: AiBackend,
+  protocol: Protocol,
+  tools: AnswerTools,
+  patience: Patience,
+): Promise<Response> {
+  try {
+    return await serveCall(exchange, call, ai, protocol, tools, patience);
+  } finally {
+    exchange.bodies.release(exchange);
   }
 }
 
@@ -66,7 +82,7 @@ async function serveCall(
   if (protocol.kind === 'inference' && !isUnloadCall(call))
     exchange.work = workOf(exchange, call, tools.limits.fleet, batch === undefined ? undefined : 'bulk');
   const ordered = orderCandidates(ai.targetsFor(call.model, exchange), call.model, tools.fleet, tools.random, exchange);
-  const named = ordered.filter((candidate) => candidate.model !== undefined);
+  const named = ordered.every(isNamed) ? ordered : ordered.filter(isNamed);
   if (named.length === 0) throw missingModel(ordered);
   const candidates = atHome(allowed(exchange, call, named), tools);
   exchange.requestModel ??= candidates[0]?.model;
@@ -86,6 +102,10 @@ async function serveCall(
     if (thrown instanceof LoadFailed) throw loadRefusal(exchange, thrown, tools);
     throw unreachableError(gatewayErrorOf(thrown), exchange);
   }
+}
+
+function isNamed({ model }: Candidate): boolean {
+  return model !== undefined;
 }
 
 function missingModel(candidates: readonly Candidate[]): GatewayError {
