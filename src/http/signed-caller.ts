@@ -37,6 +37,9 @@ export type CallerProblem = 'wrong' | 'clock' | 'used';
 export const toleranceMs = 60_000;
 const maxTokenLength = 4 * 1024;
 const maxTextLength = 256;
+/** However far one front end goes: nobody gets all of a queue, and nobody nothing. */
+const leastWeight = 0.01;
+const maxWeight = 100;
 const purpose = 'corral caller 1\n';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -150,6 +153,8 @@ function readSaid(payload: string): Said | undefined {
   if (typeof said !== 'object' || said === null) return undefined;
   const { t, n, q, name, admin, sharer, weight, bulk } = said as Readonly<Record<string, unknown>>;
   if (typeof t !== 'number' || typeof n !== 'string' || n === '' || typeof q !== 'string') return undefined;
+  // No number, or one such as 1e999: nobody's share may be reckoned with it.
+  if (weight !== undefined && !(typeof weight === 'number' && Number.isFinite(weight))) return undefined;
   return {
     timeMs: t,
     number: n,
@@ -158,7 +163,7 @@ function readSaid(payload: string): Said | undefined {
       name: typeof name === 'string' ? name : undefined,
       isAdmin: admin === true,
       sharer: typeof sharer === 'string' ? sharer : '',
-      weight: typeof weight === 'number' && weight > 0 && Number.isFinite(weight) ? weight : 1,
+      weight: weight === undefined ? 1 : Math.min(maxWeight, Math.max(leastWeight, weight)),
       urgency: bulk === true ? 'bulk' : 'interactive',
     },
   };

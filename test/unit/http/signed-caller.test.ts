@@ -57,6 +57,20 @@ describe('who calls, signed', () => {
     }
   });
 
+  it.each([
+    [1_000_000, 100],
+    [100, 100],
+    [0.5, 0.5],
+    [0, 0.01],
+    [-3, 0.01],
+  ])('a weight of %s counts as %s', async (weight, counted) => {
+    expect(await check(await sign({ ...alice, weight }, request, nowMs))).toEqual({ ...alice, weight: counted });
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('a weight that is no number is refused: %s', async (weight) => {
+    expect(await check(await sign({ ...alice, weight }, request, nowMs))).toBe('wrong');
+  });
+
   it('is good once', async () => {
     const again = callerChecker(secret);
     const token = await sign(alice, request, nowMs);
