@@ -44,7 +44,8 @@ export class TokenRatios {
 
   /** `fewest`: as counted here; `tokens`: as the box told. Prompts that were cut teach nothing. */
   learn(model: string, fewest: number, tokens: number): void {
-    if (fewest < minTokens || tokens < fewest) return;
+    // One ratio that is no number would stay the lowest for ever.
+    if (!Number.isFinite(tokens) || !Number.isFinite(fewest) || fewest < minTokens || tokens < fewest) return;
     const ratio = tokens / fewest;
     const learnt = this.#models.get(model) ?? { lowest: ratio, samples: 0, passed: 0 };
     learnt.lowest += ratio < learnt.lowest ? ratio - learnt.lowest : (ratio - learnt.lowest) * raise;

@@ -34,6 +34,13 @@ test('prompts that were cut, and short ones, teach nothing', () => {
   expect(ratios.size).toBe(0);
 });
 
+test('what is no number teaches nothing, and spoils nothing', () => {
+  expect(learnt(Number.POSITIVE_INFINITY, 1_265, Number.NaN, 1_265, 1_265)).toBeCloseTo(1.1, 5);
+  const ratios = new TokenRatios();
+  for (const fewest of [Number.NaN, Number.POSITIVE_INFINITY]) ratios.learn('m', fewest, Number.POSITIVE_INFINITY);
+  expect(ratios.size).toBe(0);
+});
+
 test('the first eight prompts of a model are wanted, later one of 32', () => {
   const ratios = new TokenRatios();
   for (let at = 0; at < 8; at++) {
