@@ -92,11 +92,18 @@ class Sweep {
     this.#cancel = undefined;
     const { clock, maxSilentMs } = this.#limits;
     const nowMs = clock.now();
+    let failure: { readonly thrown: unknown } | undefined;
     for (const entry of this.#entries) {
-      entry.look(nowMs);
+      // A listener that throws keeps nobody else from being looked at, now or later.
+      try {
+        entry.look(nowMs);
+      } catch (thrown) {
+        failure ??= { thrown };
+      }
       if (entry.isSilentFor(maxSilentMs, nowMs)) void this.#ask(entry);
     }
     if (this.#entries.size > 0) this.#schedule();
+    if (failure !== undefined) throw failure.thrown;
   }
 
   async #ask(entry: WatchEntry): Promise<void> {

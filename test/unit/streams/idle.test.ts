@@ -172,3 +172,17 @@ test('a stream of its own each: a timer for every one, none is left behind', asy
   for (const stream of streams) stream.stop();
   expect([clock.pending, watch.size]).toEqual([0, 0]);
 });
+
+test('a listener that throws ends the watch for nobody', async () => {
+  const { clock, watch, heard, open } = setUp();
+  const broken = watch.watch();
+  broken.beat(3_000, () => {
+    throw new Error('broken listener');
+  });
+  open('a', [true, false]);
+  // Each look at the broken one throws, once it has been silent for a second.
+  for (let second = 1; second <= 60; second++) await expect(clock.advance(1_000)).rejects.toThrow('broken listener');
+  expect(heard).toEqual(['a? 30000', 'a? 60000', 'a dead 60000']);
+  broken.stop();
+  expect([clock.pending, watch.size]).toEqual([0, 0]);
+});
