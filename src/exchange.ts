@@ -201,6 +201,8 @@ export interface Exchange {
   isRelayed: boolean;
   /** True once the answer, as the policies have left it, was handed to the runtime. */
   isAnswered: boolean;
+  /** True once it was counted as over. */
+  isEnded?: boolean;
   /** Known at the end. */
   status: number;
   requestModel: string | undefined;

@@ -74,6 +74,7 @@ export function createExchange(request: Request, peer: Peer, { clock, exchanges,
     warnings: [],
     isRelayed: false,
     isAnswered: false,
+    isEnded: false,
     status: 0,
     requestModel: undefined,
     responseModel: undefined,
@@ -99,6 +100,9 @@ export function createExchanges(instanceId: string, clock: Clock, observe: Obser
   let idleListeners: (() => void)[] = [];
 
   const end = (exchange: Exchange) => {
+    // Whatever ends it twice (a tap and its stream's cancel, say) counts once.
+    if (exchange.isEnded === true) return;
+    exchange.isEnded = true;
     open--;
     exchange.outcome ??= exchange.status >= 500 ? 'failed' : exchange.status >= 400 ? 'refused' : 'completed';
     exchange.bodies.release(exchange);

@@ -49,6 +49,23 @@ describe('an exchange as it begins', () => {
 });
 
 describe('how an exchange ends', () => {
+  test('once, however often it is told', () => {
+    const clock = createFakeClock();
+    let told = 0;
+    const exchanges = createExchanges('id', clock, () => told++);
+    const [first, second] = [1, 2].map(() =>
+      createExchange(new Request('http://a'), client(), { clock, exchanges, bodies, telemetry: noTelemetry }),
+    ) as [Exchange, Exchange];
+    first.isRelayed = true;
+    exchanges.close(first, new Response('x'));
+    exchanges.end(first);
+    exchanges.end(first);
+    exchanges.close(first, new Response('x'));
+    expect([exchanges.open, told]).toEqual([1, 1]);
+    exchanges.close(second, new Response(null));
+    expect([exchanges.open, told]).toEqual([0, 2]);
+  });
+
   test.each([
     [200, 'completed'],
     [304, 'completed'],
