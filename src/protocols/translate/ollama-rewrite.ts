@@ -45,7 +45,8 @@ export function nativeRewrite({ protocol, isStream }: AskedOf, words: NativeWord
       const writer = isStream ? words.writer() : undefined;
       return writer === undefined
         ? { text: words.whole(line), contentType: json }
-        : { text: writer.line(line), contentType: eventStream };
+        : // There is no more to come, whether it says so or not: a stream without its last event is a broken one.
+          { text: writer.line(line.isDone ? line : { ...line, isDone: true }), contentType: eventStream };
     },
     stream() {
       const writer = words.writer();

@@ -136,3 +136,17 @@ describe('T6: what Ollama refuses on /v1 is refused in its words before it is as
     expect(() => nativeBody(path, body)).toThrow(messageIn(name));
   });
 });
+
+describe('a whole answer where a stream was asked for ends as a stream does, also where it does not say that it is done', () => {
+  it.each([
+    ['/v1/chat/completions', {}, '"finish_reason":"stop"', 'data: [DONE]\n\n'],
+    ['/v1/messages', { max_tokens: 9 }, 'event: message_delta', 'event: message_stop\ndata: {"type":"message_stop"}\n\n'],
+  ])('%s', (path, more, last, end) => {
+    const request = { model: 'm', stream: true, messages: [{ role: 'user', content: 'x' }], ...more };
+    const { text, contentType } = whole(path, request, '{"model":"m","message":{"role":"assistant","content":"hi"}}');
+    expect(contentType).toBe('text/event-stream');
+    expect(text).toContain('hi');
+    expect(text).toContain(last);
+    expect(text.endsWith(end), text).toBe(true);
+  });
+});
