@@ -67,6 +67,8 @@ export interface LeaseSeen {
   readonly how: 'completed' | 'broken' | 'abandoned' | 'failed';
   /** What failed speaks of the box and not of the request: in a few words, for the log. */
   readonly fault?: string | undefined;
+  /** What failed looks as if the model's runner had died. */
+  readonly isCrash?: boolean | undefined;
   /** As the box counted them. */
   readonly promptTokens?: number | undefined;
   readonly outputTokens?: number | undefined;

@@ -6,11 +6,12 @@ import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './answers.ts';
 import { type Answer, ask, joinable, type Stop, within } from './ask.ts';
 import { Breaker } from './breaker.ts';
-import { Capacity } from './capacity.ts';
+import { Capacity, roomOf } from './capacity.ts';
 import { Duty } from './duty.ts';
 import { legTrouble } from './leg-trouble.ts';
 import { firstRetryMs, isDeadly, Liveness } from './liveness.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads.ts';
+import { LostRunners } from './lost-runners.ts';
 import type { BoxOwner } from './owner.ts';
 import { Rates } from './rates.ts';
 import { type LegSecrets, noSecrets, RelayLeg } from './relay.ts';
@@ -53,6 +54,8 @@ const maxPostedBytes = 256 * 1024;
 /** What is older than this is not known any more. */
 const listLastsMs = 60_000;
 const runningLastsMs = 30_000;
+/** What a context takes up beside the weights, where it was never seen. */
+const contextFactor = 1.15;
 const never = Number.NEGATIVE_INFINITY;
 
 export class Box implements LoadingPlace {
@@ -69,6 +72,8 @@ export class Box implements LoadingPlace {
   readonly rates: Rates;
   readonly capacity = new Capacity();
   readonly duty = new Duty();
+  /** Models that count as not in memory, whatever `/api/ps` lists. */
+  readonly lost = new LostRunners();
   /** Of loads that keep a model warm, by model. */
   readonly warming = new Map<string, WarmTry>();
   /** The way to it, where a relay stands before it. */
@@ -130,8 +135,7 @@ export class Box implements LoadingPlace {
       clock: platform.clock,
       hasBackground: platform.hasBackground,
       box: this,
-      // Names of one blob share a runner; a list that does not tell them apart leaves the name.
-      runnerKey: (model) => this.catalogue?.get(model)?.digest || model,
+      runnerKey: (model) => this.runnerKeyOf(model),
     });
     this.#probeIntervalMs = setting.probeIntervalMs;
     this.loads = createLoads(this, platform);
@@ -204,8 +208,42 @@ export class Box implements LoadingPlace {
   }
 
   isResident(model: string): boolean | undefined {
-    if (this.isDown || this.#nowMs - this.#runningMs > runningLastsMs) return undefined;
+    if (this.isDown) return undefined;
+    if (this.isLost(model)) return false;
+    if (this.#nowMs - this.#runningMs > runningLastsMs) return undefined;
     return this.runnerOf(model) !== undefined;
+  }
+
+  /** Names of one blob share a runner; a list that does not tell them apart leaves the name. */
+  runnerKeyOf(model: string): string {
+    return this.catalogue?.get(model)?.digest || model;
+  }
+
+  /** Its runner seems to have died since it was seen. */
+  isLost(model: string): boolean {
+    return this.lost.size > 0 && this.lost.has(this.runnerKeyOf(model));
+  }
+
+  noteFound(model: string): void {
+    if (this.lost.size > 0) this.lost.found(this.runnerKeyOf(model));
+  }
+
+  busyWith(model: string): number {
+    return this.slots.busy(model);
+  }
+
+  /** Whether the memory may be too small for the model, those that are loaded now, and those that are in it. */
+  mayClash(model: string, loading: readonly string[]): boolean {
+    // The same model with another context: one goes for the other.
+    if (loading.includes(model)) return true;
+    const models = new Set([...this.#running.keys(), ...loading, model]);
+    let bytes = 0;
+    for (const one of models) bytes += this.capacity.bytesOf(one) ?? this.#guessedBytesOf(one);
+    return !this.capacity.isKnownToHold(bytes, models.size, roomOf(this.upstream.box, this.capacity.room));
+  }
+
+  #guessedBytesOf(model: string): number {
+    return (this.catalogue?.get(model)?.sizeBytes || Number.POSITIVE_INFINITY) * contextFactor;
   }
 
   /** Whether the model is in memory, with this many tokens of context or more. Undefined: not known. */
@@ -401,6 +439,7 @@ export class Box implements LoadingPlace {
     this.#running = new Map(running.map((one) => [canonicalModel(one.name), one]));
     this.#runningByDigest = new Map(running.map((one) => [one.digest, one]));
     this.#runningMs = this.#nowMs;
+    if (this.lost.size > 0) this.lost.listed((key) => this.#runningByDigest.has(key) || this.#running.has(key));
     this.capacity.saw(this.#running, this.#runningMs, this.#setting.platform.clock.wallTime());
     return true;
   }

@@ -89,6 +89,12 @@ export class Capacity {
     return this.#sizes.get(model);
   }
 
+  /** Whether so much at once is known to fit: as configured, or because as much was seen. */
+  isKnownToHold(bytes: number, models: number, room: Room): boolean {
+    if (room.models !== undefined && models > room.models) return false;
+    return bytes <= (room.bytes ?? this.#heldBytes);
+  }
+
   saw(running: ReadonlyMap<string, RunningModel>, nowMs: number, wallMs: number): void {
     let bytes = 0;
     let hasCome = false;

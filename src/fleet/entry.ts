@@ -50,7 +50,9 @@ export class Entry implements AdmissionParts {
   }
 
   onEnd(seen: LeaseSeen): void {
-    this.#box.breaker.ended(this.#model, this.#clock.now(), seen);
+    const box = this.#box;
+    box.breaker.ended(this.#model, this.#clock.now(), seen);
+    box.lost.ended(seen, () => box.runnerKeyOf(this.#model));
   }
 
   /** Whoever leaves while it waits is let in nowhere, and told of nowhere else. */

@@ -8,6 +8,8 @@ export interface Fault {
   readonly mayMoveOn: boolean;
   /** It speaks of the box, and not of the request or of a moment's crowd: it counts for the breaker. */
   readonly isOfBox: boolean;
+  /** The model's runner seems to have died: it is not in memory, whatever the box lists. */
+  readonly isCrash?: true;
   /** A few words for the log. */
   readonly why: string;
 }
@@ -36,12 +38,13 @@ export function faultOf(status: number, text: string): Fault {
   if (status === 503 && messageOf(text)?.includes('(fleet.queue.') === true)
     return { mayMoveOn: true, isOfBox: false, why: 'busy' };
   if (isBusy(status, text)) return { mayMoveOn: true, isOfBox: false, why: 'busy' };
-  if (isOutOfMemory(text)) return { mayMoveOn: true, isOfBox: true, why: 'out of memory' };
+  if (isOutOfMemory(text)) return { mayMoveOn: true, isOfBox: true, isCrash: true, why: 'out of memory' };
   const said = messageOf(text);
   // What stands in front of the box, or a proxy's page, answers in its place.
   if (status === 502 || status === 503 || status === 504) return { mayMoveOn: true, isOfBox: true, why: `${status}` };
   if (status !== 500) return nobodys;
   if (said !== undefined && ofRequest.test(said)) return nobodys;
   const isOfBox = said === undefined || ofRunner.test(said);
-  return { mayMoveOn: true, isOfBox, why: isOfBox && said !== undefined ? 'its runner failed' : '500' };
+  if (isOfBox && said !== undefined) return { mayMoveOn: true, isOfBox, isCrash: true, why: 'its runner failed' };
+  return { mayMoveOn: true, isOfBox, why: '500' };
 }

@@ -9,7 +9,7 @@ import { canonicalModel } from '../fields/model-name.ts';
 import type { Clock } from '../platform.ts';
 
 export interface HeldLoadsSetting {
-  readonly fleet: Pick<Fleet, 'isBox' | 'checkResident'>;
+  readonly fleet: Pick<Fleet, 'isBox' | 'checkResident'> & Partial<Pick<Fleet, 'isResident'>>;
   readonly clock: Clock;
   /** The longest that a try is held. */
   readonly loadTimeoutMs: number;
@@ -77,7 +77,8 @@ export function createHeldLoads(setting: HeldLoadsSetting): HeldLoads {
     const check = async (): Promise<void> => {
       const isResident = await fleet.checkResident(orphan.upstream, model).catch(() => undefined);
       if (isOver) return;
-      if (isResident === true) self.end();
+      // A runner that has crashed stays listed until its model is loaded anew.
+      if (isResident === true && fleet.isResident?.(orphan.upstream, model) !== false) self.end();
       else cancelRecheck = clock.after(recheckMs, () => void check());
     };
     holds.add(self);

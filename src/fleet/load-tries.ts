@@ -7,6 +7,8 @@ import type { ErrorCode, GatewayError } from '../errors.ts';
 export interface LoadTries {
   /** `error`: undefined where the model is in memory, or is none that could be loaded. */
   note(key: string, error: GatewayError | undefined, nowMs: number): void;
+  /** Another load begins: it may push out what has been loaded. */
+  forgetLoaded(): void;
   /** Undefined: no load has ended lately. */
   of(key: string, nowMs: number): { readonly error: GatewayError | undefined } | undefined;
 }
@@ -33,6 +35,9 @@ export function loadTries(): LoadTries {
         tries.delete(old);
       }
       tries.set(key, { error, untilMs: nowMs + lastsMs });
+    },
+    forgetLoaded() {
+      for (const [key, { error }] of tries) if (error === undefined) tries.delete(key);
     },
     of(key, nowMs) {
       const found = tries.get(key);

@@ -8,6 +8,7 @@ import { canonicalModel } from '../fields/model-name.ts';
 import type { Clock, Platform } from '../platform.ts';
 import { type Answer, createStop, type Stop } from './ask.ts';
 import { loadRequestOf, type Outcome, outcomeOf } from './load-answer.ts';
+import { Neighbours, type SharedMemory } from './load-neighbours.ts';
 import { loadTries } from './load-tries.ts';
 import type { FleetTuning } from './tuning.ts';
 
@@ -18,7 +19,7 @@ export interface Loads {
    * that goes leaves the load to the others, and to itself: its promise never settles.
    */
   ready(ask: Ask, waiter: Waiter): Promise<number> | undefined;
-  /** Models that are being loaded now, and since when on the clock. */
+  /** Models that are being loaded now, or wait for others to be loaded, and since when on the clock. */
   underWay(): readonly { readonly model: string; readonly startedMs: number }[];
 }
 
@@ -40,6 +41,14 @@ export interface LoadingPlace {
   post(path: string, json: string, limitMs: number, stop: Stop): Promise<Answer | GatewayError>;
   /** A load has ended well, after this long. */
   noteLoad?(model: string, durationMs: number): void;
+  /** The model's runner seems to have died, whatever was loaded lately. */
+  isLost?(model: string): boolean;
+  /** A load has shown whether the model is in memory: it is not lost any more. */
+  noteFound?(model: string): void;
+  /** Whether the memory may be too small for the model, those that are loaded now, and those that are in it. Left out: never. */
+  mayClash?(model: string, loading: readonly string[]): boolean;
+  /** Calls that have a slot of the model. */
+  busyWith?(model: string): number;
 }
 
 /** Ollama loads one after the other; more than this of one box wait elsewhere. */
@@ -74,17 +83,40 @@ class BoxLoads implements Loads {
   readonly #hasBackground: boolean;
   readonly #underWay = new Map<string, Load>();
   readonly #past = loadTries();
+  readonly #neighbours: Neighbours;
 
   constructor(place: LoadingPlace, { clock, hasBackground }: Time) {
     this.#place = place;
     this.#clock = clock;
     this.#hasBackground = hasBackground;
+    this.#neighbours = new Neighbours({
+      memory: memoryOf(place),
+      clock,
+      hasBackground,
+      loads: () => this.#alive(),
+    });
   }
 
   ready(ask: Ask, waiter: Waiter): Promise<number> | undefined {
     const place = this.#place;
     if (!place.tuning.ownsLoads || !place.isBox || place.isOwnedElsewhere === true) return undefined;
     const model = canonical(ask.model);
+    const neighbours = this.#neighbours;
+    const going =
+      (this.#underWay.size > 0 || neighbours.isSettling) && this.#isHeld(model, ask)
+        ? neighbours.hold(ask, model, waiter, () => this.#ready(model, ask, waiter))
+        : this.#ready(model, ask, waiter);
+    return going === undefined ? undefined : neighbours.count(model, waiter, going);
+  }
+
+  /** What nobody would load is not held either. */
+  #isHeld(model: string, { numCtx }: Ask): boolean {
+    const known = this.#place.catalogue?.get(model);
+    return known !== undefined && known.remoteHost === undefined && this.#neighbours.isInTheWay(model, numCtx);
+  }
+
+  #ready(model: string, ask: Ask, waiter: Waiter): Promise<number> | undefined {
+    const place = this.#place;
     if (place.holds(model, ask.numCtx) !== false) return undefined;
     // What the box has not got, or would hand on to Ollama's cloud, gets the box's own answer.
     const known = place.catalogue?.get(model);
@@ -94,7 +126,7 @@ class BoxLoads implements Loads {
     if (running === undefined) {
       const tried = this.#past.of(key, this.#clock.now());
       if (tried?.error !== undefined) throw tried.error;
-      if (tried !== undefined) return undefined;
+      if (tried !== undefined && place.isLost?.(model) !== true) return undefined;
     }
     const load = running ?? this.#begin(key, ask, model, waiter);
     waiter.onWait?.({ for: 'load', boxName: place.upstream.name, position: 0 });
@@ -102,7 +134,17 @@ class BoxLoads implements Loads {
   }
 
   underWay(): readonly { readonly model: string; readonly startedMs: number }[] {
-    return [...this.#underWay.values()].map(({ model, startedMs }) => ({ model, startedMs }));
+    const loads = [...this.#underWay.values()].map(({ model, startedMs }) => ({ model, startedMs }));
+    if (this.#neighbours.held === 0) return loads;
+    const startedMs = this.#clock.now();
+    const waiting = this.#neighbours.waiting().filter((model) => !loads.some((load) => load.model === model));
+    return [...loads, ...waiting.map((model) => ({ model, startedMs }))];
+  }
+
+  /** Without those whose request was ended by the runtime, where loads live in requests. */
+  *#alive(): Iterable<Load> {
+    const nowMs = this.#clock.now();
+    for (const load of this.#underWay.values()) if (this.#hasBackground || nowMs - load.aliveMs <= lostAfterMs) yield load;
   }
 
   #joinable(model: string, numCtx: number | undefined): Load | undefined {
@@ -121,6 +163,7 @@ class BoxLoads implements Loads {
     const startedMs = this.#clock.now();
     const { numCtx } = ask;
     const load: Load = { key, model, numCtx, startedMs, aliveMs: startedMs, outcome: undefined, listeners: new Set() };
+    this.#past.forgetLoaded();
     this.#underWay.set(key, load);
     waiter.waitUntil(this.#run(load, ask));
     return load;
@@ -143,11 +186,13 @@ class BoxLoads implements Loads {
     load.outcome = outcome;
     if (this.#underWay.get(load.key) === load) this.#underWay.delete(load.key);
     this.#past.note(load.key, outcome instanceof GatewayError ? outcome : undefined, this.#clock.now());
+    if (!(outcome instanceof GatewayError)) this.#place.noteFound?.(load.model);
     if (outcome === 'loaded') this.#place.noteLoad?.(load.model, this.#clock.now() - load.startedMs);
     for (const listener of load.listeners) listener();
     load.listeners.clear();
-    // Known at once, also to whoever chooses a box.
-    if (outcome === 'loaded') await this.#place.checkResident(load.model).catch(() => undefined);
+    // Known at once, also to whoever chooses a box. A load that has failed may have pushed others out all the same.
+    if (outcome === 'loaded' || this.#neighbours.held > 0)
+      await this.#neighbours.ended(load, () => this.#place.checkResident(load.model));
   }
 
   /** Asks now and then whether the box is still there: a load may take minutes, and says nothing meanwhile. */
@@ -218,6 +263,19 @@ class BoxLoads implements Loads {
     if (this.#underWay.get(lost.key) === lost) this.#underWay.delete(lost.key);
     return this.#joinable(lost.model, ask.numCtx) ?? this.#begin(lost.key, ask, lost.model, waiter);
   }
+}
+
+function memoryOf(place: LoadingPlace): SharedMemory {
+  return {
+    get name() {
+      return place.upstream.name;
+    },
+    runnerKeyOf: (model) => place.catalogue?.get(model)?.digest || model,
+    holds: (model, numCtx) => place.holds(model, numCtx),
+    mayClash: (model, loading) => place.mayClash?.(model, loading) ?? false,
+    busyWith: (model) => place.busyWith?.(model) ?? 0,
+    checkResident: (model) => place.checkResident(model),
+  };
 }
 
 let lastName = '';

@@ -68,6 +68,7 @@ function loadViewOf(box: Box, model: string, others: readonly Box[], nowMs: numb
 
 /** As the last look saw it, however long ago, or because the model has answered since. Undefined: nobody has looked. */
 export function isInMemory(box: Box, model: string, numCtx: number | undefined): boolean | undefined {
+  if (box.isLost(model)) return false;
   const { seenMs } = box.capacity;
   const runner = box.runnerOf(model);
   if (runner !== undefined && seenMs > Number.NEGATIVE_INFINITY) {

@@ -127,8 +127,8 @@ it(`T9, T15: ${requests} requests under random faults, seed ${seed}: no answer t
 
   // No socket is left waiting on a box.
   expect(herd.boxes.map(({ open }) => open)).toEqual(boxes.map(() => 0));
-  // Inside of Ollama hardly any: /api/ps lists a runner that has crashed, so its model passes for loaded, and who leaves is let go.
-  expect(herd.boxes.reduce((sum, { scheduler }) => sum + scheduler.leaked, 0)).toBeLessThanOrEqual(Math.max(2, requests / 1_000));
+  // Nor inside of Ollama, where whoever leaves a queue is never let go of.
+  expect(herd.boxes.map(({ scheduler }) => scheduler.leaked)).toEqual(boxes.map(() => 0));
   // With the probes and the boxes' own clocks at rest, nothing is left that waits for its time.
   opened.herd.stop();
   for (const one of herd.boxes) one.die();

@@ -1,0 +1,65 @@
+/** T1, T5: a model beside a load of another one, on a box that holds one of them: a whole gateway over the simulated herd, in virtual time. */
+import { expect, it } from 'vitest';
+import { openVirtual } from '../../support/herd/virtual.ts';
+import { other, small, talk, traceOf } from './talks.ts';
+
+/** Loads take 5 s each. */
+const oneAtOnce = { boxes: [{ models: [small, other], maxLoaded: 1 }] };
+
+it('two models that are wanted at once and do not fit together: each is loaded once, the first one is served after its own load', async () => {
+  const stage = await openVirtual(oneAtOnce);
+  const fromMs = stage.clock.now();
+  const [first, second] = await stage.play({
+    ...traceOf([talk(), talk({ atMs: 100, model: other.name })]),
+    ...oneAtOnce,
+  });
+  expect([first?.verdict, second?.verdict]).toEqual(['whole', 'whole']);
+  expect((first?.firstTokenMs ?? 0) - fromMs).toBeLessThan(6_000);
+  expect((second?.firstTokenMs ?? 0) - fromMs).toBeLessThan(13_000);
+  expect(stage.herd.boxes[0]?.scheduler.loads).toEqual({ started: 2, completed: 2, aborted: 0 });
+});
+
+it('a model that a load has pushed out waits until that load has served its calls', async () => {
+  const stage = await openVirtual(oneAtOnce);
+  await stage.play({ ...traceOf([talk({ model: other.name })]), ...oneAtOnce });
+  const fromMs = stage.clock.now();
+  const [first, second] = await stage.play({
+    ...traceOf([talk(), talk({ atMs: 300, model: other.name })]),
+    ...oneAtOnce,
+  });
+  expect([first?.verdict, second?.verdict]).toEqual(['whole', 'whole']);
+  expect((first?.firstTokenMs ?? 0) - fromMs).toBeLessThan(6_000);
+  expect((second?.firstTokenMs ?? 0) - fromMs).toBeLessThan(13_000);
+  // The one from before, and one for each.
+  expect(stage.herd.boxes[0]?.scheduler.loads).toEqual({ started: 3, completed: 3, aborted: 0 });
+});
+
+it('a model that stays in memory beside a load is held for a second at most, also where the memory was never full', async () => {
+  const roomy = { boxes: [{ models: [small, other], maxLoaded: 3 }] };
+  const stage = await openVirtual(roomy);
+  await stage.play({ ...traceOf([talk({ model: other.name })]), ...roomy });
+  const fromMs = stage.clock.now();
+  const [, second] = await stage.play({
+    ...traceOf([talk(), talk({ atMs: 300, model: other.name })]),
+    ...roomy,
+  });
+  expect(second?.verdict).toBe('whole');
+  expect((second?.firstTokenMs ?? 0) - fromMs).toBeLessThan(1_700);
+});
+
+it('calls of a model in use go on beside a load', async () => {
+  const roomy = { boxes: [{ models: [small, other], maxLoaded: 1, parallel: 2 }] };
+  const stage = await openVirtual(roomy);
+  await stage.play({ ...traceOf([talk({ model: other.name })]), ...roomy });
+  const fromMs = stage.clock.now();
+  const seen = await stage.play({
+    ...traceOf([
+      talk({ model: other.name, turns: [{ user: 'Long.', outputTokens: 64, thinkMs: 0, leaveAfterMs: undefined }] }),
+      talk({ atMs: 200 }),
+      talk({ atMs: 400, model: other.name }),
+    ]),
+    ...roomy,
+  });
+  const last = seen.find(({ startMs }) => startMs - fromMs === 400);
+  expect((last?.firstTokenMs ?? 0) - fromMs).toBeLessThan(1_000);
+});
