@@ -16,7 +16,9 @@ export function bodies(stage: Stage): void {
     let corral: RunningCorral;
     beforeAll(async () => {
       box = await stage.box({ models: ['llama3.2', 'other'] });
-      corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port, model: 'llama3.2' }]) });
+      // Some of these bodies are longer than any context: here they are bytes that must pass.
+      const yaml = herdOf([{ name: 'desk', at: box.port, model: 'llama3.2' }], { fleet: { truncation: { refuse: 'never' } } });
+      corral = await stage.corral({ yaml });
     });
     const post = (body: string | Uint8Array, headers: Record<string, string> = {}) =>
       ask(corral.url + chatPath, { body, headers });
@@ -321,7 +323,9 @@ export function bodies(stage: Stage): void {
 
     stage.it('many large bodies at once: some get 503 with Retry-After, none is lost, memory is bounded', async () => {
       const tight = await stage.corral({
-        yaml: herdOf([{ name: 'desk', at: box.port }], { fleet: { maxBodyBytes: '4MiB', maxBufferedBytes: '8MiB' } }),
+        yaml: herdOf([{ name: 'desk', at: box.port }], {
+          fleet: { maxBodyBytes: '4MiB', maxBufferedBytes: '8MiB', truncation: { refuse: 'never' } },
+        }),
       });
       box.set({ startDelayMs: 500 });
       const content = 'x'.repeat(3 * mebibyte);
