@@ -115,7 +115,7 @@ describe.each(testedRuntimes())('recordings on $name', (runtime) => {
         seen = await send();
         return JSON.stringify(seen) === JSON.stringify(wanted);
       },
-      3000,
+      10_000,
     ).catch(() => expect(seen).toEqual(wanted));
   });
 });
