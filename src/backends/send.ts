@@ -115,32 +115,25 @@ async function sendOverLeg(
   return isEarly(response) ? openEarly(response, upstream.name) : response;
 }
 
-/** A relay, and Cloudflare Access before one, answer so to whoever does not show what they want to see. */
+/** A relay answers so to whoever does not show what it wants to see. */
 function mayAskForLeg({ status }: UpstreamResponse): boolean {
-  return status === 401 || status === 403 || status === 302;
+  return status === 401;
 }
 
 /** The first request to a relay may come before any probe: nothing was done for it yet, so that it may be sent once more. */
 async function againOverLeg(
   refused: UpstreamResponse,
   wanted: UpstreamRequest,
-  shownFirst: Readonly<Record<string, string>> | undefined,
+  shown: Readonly<Record<string, string>> | undefined,
   attempt: Attempt,
   tools: SendTools,
 ): Promise<UpstreamResponse> {
   const { upstream, exchange } = attempt;
-  let response = refused;
-  let shown = shownFirst;
-  // Twice: Access first, and then the relay behind it.
-  for (let again = 0; again < 2 && !(wanted.body instanceof ReadableStream); again++) {
-    if (tools.fleet.learnLeg?.(upstream, response, shown) !== true) break;
-    const showing = tools.fleet.legHeaders?.(upstream, wanted, exchange);
-    if (showing === undefined) break;
-    response.body.cancel();
-    shown = await showing;
-    response = await sendOverLeg(wanted, showing, attempt, tools);
-  }
-  return response;
+  if (wanted.body instanceof ReadableStream || tools.fleet.learnLeg?.(upstream, refused, shown) !== true) return refused;
+  const showing = tools.fleet.legHeaders?.(upstream, wanted, exchange);
+  if (showing === undefined) return refused;
+  refused.body.cancel();
+  return await sendOverLeg(wanted, showing, attempt, tools);
 }
 
 /** Ends the try at its limits, and when the box turns out to be dead. One timer at a time. */

@@ -107,10 +107,11 @@ export function createUpstreams(
 /** By origin. */
 function namedBoxesOf(boxes: FleetConfig['boxes']): ReadonlyMap<string, NamedBox> {
   return new Map(
-    boxes.map(({ url, name, headers, binding, weight, slots, vram, reserve, maxLoaded }, index) => [
-      originOf(`${url.scheme}://${url.authority}`),
-      { index, name, options: { weight, slots, vramBytes: vram, reserveBytes: reserve ?? 0, maxLoaded, headers, binding } },
-    ]),
+    boxes.map(({ url, name, headers, access, binding, weight, slots, vram, reserve, maxLoaded }, index) => {
+      const room = { slots, vramBytes: vram, reserveBytes: reserve ?? 0, maxLoaded };
+      const options: BoxOptions = { weight, ...room, headers, binding, ...(access && { access }) };
+      return [originOf(`${url.scheme}://${url.authority}`), { index, name, options }];
+    }),
   );
 }
 

@@ -75,6 +75,12 @@ const boxField = z
     headers: boxHeadersField
       .prefault({})
       .describe("Sent with every request to the box, probes included: a tunnel's credential, for instance."),
+    access: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether Cloudflare Access stands before it: then every request to it, probes included, shows the service token of `fleet.relay`. No other box gets to see that. https only.',
+      ),
     binding: z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected the name of a binding, such as DESK')
@@ -114,6 +120,10 @@ const boxField = z
   .refine(({ vram, reserve }) => vram === undefined || reserve === undefined || reserve < vram, {
     error: 'the reserve takes all of vram',
     path: ['reserve'],
+  })
+  .refine(({ access, url }) => !access || url.scheme === 'https', {
+    error: 'the service token goes over https alone: write the url with https, or leave access out',
+    path: ['access'],
   });
 
 /** Each address and each name once: a box is found by either. */
@@ -284,7 +294,7 @@ const relayField = z
       .min(1)
       .max(256)
       .optional()
-      .describe('Cloudflare Access service token, sent to relays behind it: its id.'),
+      .describe('Cloudflare Access service token, shown to the boxes that say `access: true`: its id.'),
     accessClientSecret: secretField.optional().describe('And its secret.'),
   })
   .refine(({ accessClientId: id, accessClientSecret: secret }) => (id === undefined) === (secret === undefined), {
@@ -293,73 +303,87 @@ const relayField = z
   .prefault({})
   .describe('A Corral beside its box that owns slots, queue and loads for the Corrals in front of it (`corral --relay`).');
 
+/** A service token that is to be shown must be there. */
+function checkAccess(
+  { boxes, relay }: { readonly boxes: readonly z.output<typeof boxField>[]; readonly relay: z.output<typeof relayField> },
+  context: z.RefinementCtx,
+): void {
+  if (relay.accessClientId !== undefined) return;
+  for (const [index, { access, url }] of boxes.entries()) {
+    const message = 'there is no service token to show: set fleet.relay.accessClientId and accessClientSecret';
+    if (access && url.scheme === 'https') context.addIssue({ code: 'custom', path: ['boxes', index, 'access'], message });
+  }
+}
+
 export const fleetField = onlyHere(
-  z.strictObject({
-    loadTimeout: timerField(1_000, '1s')
-      .prefault('15m')
-      .describe(
-        'How long a box may take to answer its first byte. A cold model is loaded from disk in this time, so keep it generous.',
-      ),
-    idleTimeout: timerField(1_000, '1s')
-      .prefault('30s')
-      .describe(
-        'How long a stream may be silent once its box no longer answers probes. A box that answers is waited for without limit.',
-      ),
-    probeInterval: timerField(1_000, '1s')
-      .prefault('10s')
-      .describe('How often boxes are asked what they have and what they have loaded.'),
-    maxBodyBytes: byteSizeField
-      .optional()
-      .describe('Largest request body; larger ones get 413. Left out: 32 MiB, on Workers 8 MiB.')
-      .meta({ examples: ['64MiB'] }),
-    maxBufferedBytes: byteSizeField
-      .optional()
-      .describe(
-        'Most bytes of request bodies held in memory at once; beyond it requests get 503. Left out: 256 MiB, on Workers 48 MiB.',
-      ),
-    bodyTimeout: timerField(1_000, '1s')
-      .prefault('60s')
-      .describe('How long a client may take to send its body; then it gets 408.'),
-    moderationUrl: baseUrlField
-      .optional()
-      .describe(
-        'The server that openAIModeration guards ask, if it is not OpenAI: any with `POST /v1/moderations`. With a path, `/moderations` is added to it.',
-      ),
-    allowCloudModels: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether models that Ollama would send to its cloud (`:cloud`, `-cloud`) may be used. What is asked of them leaves the house.',
-      ),
-    allowWebSearch: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether `web_search` tools of Responses and Messages requests reach a box, which runs them through ollama.com. Otherwise they are left out, with a warning.',
-      ),
-    boxes: z
-      .array(boxField)
-      .max(256, 'at most 256 boxes')
-      .superRefine(checkBoxes)
-      .default([])
-      .describe('What is to be known of single boxes. In a file that has no backends of its own, these boxes are the herd.'),
-    queue: queueField,
-    loads: loadsField,
-    warm: z.array(warmField).max(100, 'at most 100 entries').default([]).describe('Models that stay in memory.'),
-    placement: placementField,
-    affinity: affinityField,
-    truncation: truncationField,
-    embeddings: embeddingsField,
-    relay: relayField,
-    openPaths: z
-      .array(openPathField)
-      .max(100, 'at most 100 paths')
-      .default([])
-      .describe(
-        'Further paths to open on boxes, as `METHOD /path`; `*` stands for one segment, such as an id. Paths that manage a box still ask for the admin scope.',
-      )
-      .meta({ examples: [['POST /api/experimental']] }),
-  }),
+  z
+    .strictObject({
+      loadTimeout: timerField(1_000, '1s')
+        .prefault('15m')
+        .describe(
+          'How long a box may take to answer its first byte. A cold model is loaded from disk in this time, so keep it generous.',
+        ),
+      idleTimeout: timerField(1_000, '1s')
+        .prefault('30s')
+        .describe(
+          'How long a stream may be silent once its box no longer answers probes. A box that answers is waited for without limit.',
+        ),
+      probeInterval: timerField(1_000, '1s')
+        .prefault('10s')
+        .describe('How often boxes are asked what they have and what they have loaded.'),
+      maxBodyBytes: byteSizeField
+        .optional()
+        .describe('Largest request body; larger ones get 413. Left out: 32 MiB, on Workers 8 MiB.')
+        .meta({ examples: ['64MiB'] }),
+      maxBufferedBytes: byteSizeField
+        .optional()
+        .describe(
+          'Most bytes of request bodies held in memory at once; beyond it requests get 503. Left out: 256 MiB, on Workers 48 MiB.',
+        ),
+      bodyTimeout: timerField(1_000, '1s')
+        .prefault('60s')
+        .describe('How long a client may take to send its body; then it gets 408.'),
+      moderationUrl: baseUrlField
+        .optional()
+        .describe(
+          'The server that openAIModeration guards ask, if it is not OpenAI: any with `POST /v1/moderations`. With a path, `/moderations` is added to it.',
+        ),
+      allowCloudModels: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether models that Ollama would send to its cloud (`:cloud`, `-cloud`) may be used. What is asked of them leaves the house.',
+        ),
+      allowWebSearch: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether `web_search` tools of Responses and Messages requests reach a box, which runs them through ollama.com. Otherwise they are left out, with a warning.',
+        ),
+      boxes: z
+        .array(boxField)
+        .max(256, 'at most 256 boxes')
+        .superRefine(checkBoxes)
+        .default([])
+        .describe('What is to be known of single boxes. In a file that has no backends of its own, these boxes are the herd.'),
+      queue: queueField,
+      loads: loadsField,
+      warm: z.array(warmField).max(100, 'at most 100 entries').default([]).describe('Models that stay in memory.'),
+      placement: placementField,
+      affinity: affinityField,
+      truncation: truncationField,
+      embeddings: embeddingsField,
+      relay: relayField,
+      openPaths: z
+        .array(openPathField)
+        .max(100, 'at most 100 paths')
+        .default([])
+        .describe(
+          'Further paths to open on boxes, as `METHOD /path`; `*` stands for one segment, such as an id. Paths that manage a box still ask for the admin scope.',
+        )
+        .meta({ examples: [['POST /api/experimental']] }),
+    })
+    .superRefine(checkAccess),
   "agentgateway does not know this section: it is Corral's own",
 )
   .prefault({})

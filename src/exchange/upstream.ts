@@ -30,6 +30,8 @@ export interface BoxOptions {
   readonly maxLoaded: number | undefined;
   /** On Workers: the binding through which it is reached. */
   readonly binding?: string | undefined;
+  /** Cloudflare Access stands before it: requests to it show the service token, over https. Left out: no. */
+  readonly access?: boolean | undefined;
   /** What every request to it carries, such as a tunnel's credential. Lower-case names. May hold secrets. */
   readonly headers: Readonly<Record<string, string>>;
 }

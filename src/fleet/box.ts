@@ -375,11 +375,9 @@ export class Box implements LoadingPlace {
 
   async #readVersion(): Promise<boolean> {
     let answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
-    // A relay, or what stands before it, asks for what others shall not see.
-    for (let again = 0; again < 2 && !(answer instanceof GatewayError); again++) {
-      if (!this.leg.learn(answer, this.upstream.baseUrl, answer.shown)) break;
+    // A relay asks for what others shall not see.
+    if (!(answer instanceof GatewayError) && this.leg.learn(answer, answer.shown))
       answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
-    }
     if (!this.#setting.stop.isStopped) this.#judge(answer);
     return this.isAlive === true;
   }

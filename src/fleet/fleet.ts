@@ -17,7 +17,7 @@ import type { TrippedModel } from './breaker.ts';
 import { Entry } from './entry.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './place.ts';
-import type { LegSecrets } from './relay.ts';
+import { type LegSecrets, noSecrets, secretsFor } from './relay.ts';
 import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
@@ -181,7 +181,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
     isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
-    learnLeg: (upstream, answer, shown) => boxOf(upstream)?.leg.learn(answer, upstream.baseUrl, shown) ?? false,
+    learnLeg: (upstream, answer, shown) => boxOf(upstream)?.leg.learn(answer, shown) ?? false,
     legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
@@ -228,12 +228,13 @@ export function createFleet(setting: FleetSetting): TendedHerd {
 
 /** Several names of one place are one box, named after the first: several routes may name it. */
 function boxesOf(
-  { upstreams, headersFor, probeIntervalMs = 10_000, tuning = usualTuning, leg }: FleetSetting,
+  { upstreams, headersFor, probeIntervalMs = 10_000, tuning = usualTuning, leg = noSecrets }: FleetSetting,
   boxes: Boxes,
 ): Box[] {
   const byPlace = new Map<string, Box>();
   for (const upstream of upstreams) {
-    const wanted = { upstream, headers: headersFor?.(upstream) ?? {}, probeIntervalMs, tuning, leg };
+    const headers = headersFor?.(upstream) ?? {};
+    const wanted = { upstream, headers, probeIntervalMs, tuning, leg: secretsFor(upstream, leg) };
     const place = placeOf(wanted);
     const known = byPlace.get(place);
     if (known === undefined) byPlace.set(place, boxes.take(wanted));

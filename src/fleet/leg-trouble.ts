@@ -9,7 +9,7 @@ export function legTrouble({ status, headers }: Seen, text: string | undefined, 
   if (isAccessRefusal(status, headers)) {
     return new AdvisedTrouble({
       why: `${name} stands behind Cloudflare Access, which did not let this gateway in.`,
-      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret (for https addresses only).',
+      mend: 'Make a service token there, allow it in a policy with the action Service Auth, and give it here: fleet.relay.accessClientId and accessClientSecret, with access: true at this box in fleet.boxes (https addresses only). No other box gets to see it.',
     });
   }
   if (status !== 401 || headers.get(relayHeader) === null) return undefined;

@@ -3,7 +3,7 @@
  * probe; from then on every request to it says who calls, signed with the secret that both ends know. The relay owns the slots, the
  * queue and the loads of its box, for all Corrals in front of it: here nothing waits.
  */
-import type { LegCaller } from '../exchange.ts';
+import type { LegCaller, Upstream } from '../exchange.ts';
 import {
   callerHeader,
   callerSigner,
@@ -23,21 +23,25 @@ export interface LegSecrets {
 
 export const noSecrets: LegSecrets = { secret: undefined, access: undefined };
 
+/**
+ * What of it this box may get to see. The service token goes where the configuration says so (`fleet.boxes[].access`), and where
+ * nobody on the way can read it: what a box answers must never bring it about, because every box can write such an answer.
+ */
+export function secretsFor({ box, baseUrl }: Pick<Upstream, 'box' | 'baseUrl'>, { secret, access }: LegSecrets): LegSecrets {
+  return { secret, access: box?.access === true && baseUrl.startsWith('https:') ? access : undefined };
+}
+
 /** Corral itself: probes, and whatever it does with a box on its own account. */
 const itself: SignedCaller = { name: 'corral', isAdmin: true, sharer: '', weight: 1, urgency: 'interactive' };
 
 /** The head of an answer. */
 export type Seen = { readonly status: number; readonly headers: Headers };
 
-const accessHeader = 'cf-access-client-id';
-
 export class RelayLeg {
   readonly #clock: Pick<Clock, 'wallTime'>;
   #secrets: LegSecrets = noSecrets;
   #sign: SignCaller | undefined;
   #isRelay = false;
-  /** Cloudflare Access stands before it. */
-  #hasAccess = false;
 
   constructor(clock: Pick<Clock, 'wallTime'>) {
     this.#clock = clock;
@@ -48,7 +52,7 @@ export class RelayLeg {
     return this.#isRelay;
   }
 
-  /** As the newest plan has them. */
+  /** As the newest plan has them for this box (`secretsFor`). */
   adopt(secrets: LegSecrets): void {
     if (secrets.secret !== this.#secrets.secret) {
       this.#sign = secrets.secret === undefined ? undefined : callerSigner(secrets.secret);
@@ -59,20 +63,16 @@ export class RelayLeg {
   /** What a request carries beside its own headers; undefined where that is nothing, as for every box without a relay. */
   headersFor(request: SignedRequest, caller?: LegCaller): Promise<Readonly<Record<string, string>>> | undefined {
     const sign = this.#isRelay ? this.#sign : undefined;
-    const access = this.#hasAccess ? this.#secrets.access : undefined;
+    const { access } = this.#secrets;
     return sign === undefined && access === undefined ? undefined : this.#headers(sign, access, request, caller);
   }
 
   /**
-   * Learns from an answer; `shown` is what the request carried for the leg, and `url` where it went. True: it turned away what did not
-   * show a credential that is here, so that asking once more makes sense.
+   * Learns from an answer; `shown` is what the request carried for the leg. True: it turned away what did not show a credential that
+   * is here, so that asking once more makes sense.
    */
-  learn({ status, headers }: Seen, url: string, shown: Readonly<Record<string, string>> = {}): boolean {
-    if (isAccessRefusal(status, headers)) {
-      // Only where nobody on the way can read it.
-      this.#hasAccess = this.#secrets.access !== undefined && url.startsWith('https:');
-      return this.#hasAccess && !(accessHeader in shown);
-    }
+  learn({ status, headers }: Seen, shown: Readonly<Record<string, string>> = {}): boolean {
+    if (isAccessRefusal(status, headers)) return false;
     if (headers.get(relayHeader) !== null) this.#isRelay = true;
     else if (status < 300) this.#isRelay = false;
     return status === 401 && this.#isRelay && this.#sign !== undefined && !(callerHeader in shown);
@@ -86,7 +86,7 @@ export class RelayLeg {
   ): Promise<Readonly<Record<string, string>>> {
     const headers: Record<string, string> = {};
     if (access !== undefined) {
-      headers[accessHeader] = access.id;
+      headers['cf-access-client-id'] = access.id;
       headers['cf-access-client-secret'] = access.secret;
     }
     if (sign !== undefined) {

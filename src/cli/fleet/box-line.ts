@@ -7,7 +7,7 @@ import { standingOf } from '../../fleet/answers.ts';
 import { type Answer, ask, createStop, type Stop } from '../../fleet/ask.ts';
 import { placeOf } from '../../fleet/boxes.ts';
 import { legTrouble } from '../../fleet/leg-trouble.ts';
-import { RelayLeg } from '../../fleet/relay.ts';
+import { RelayLeg, secretsFor } from '../../fleet/relay.ts';
 import { isEarly, openEarly } from '../../http/early-answer.ts';
 import type { Platform, UpstreamResponse } from '../../platform.ts';
 import { CommandError, exitCodes } from '../command.ts';
@@ -32,7 +32,7 @@ type Plan = Pick<CompiledPlan, 'upstreams' | 'headersFor' | 'leg'>;
 
 export function openBoxLine(upstream: Upstream, plan: Plan, platform: Platform): BoxLine {
   const leg = new RelayLeg(platform.clock);
-  leg.adopt(plan.leg);
+  leg.adopt(secretsFor(upstream, plan.leg));
   const headers = plan.headersFor(upstream);
   const asked = (path: string, json: string | undefined, limitMs: number, stop: Stop = createStop()) =>
     ask(platform, { upstream, path, headers, leg, ...(json === undefined ? {} : { json }), limitMs, maxBytes, stop });
@@ -41,8 +41,8 @@ export function openBoxLine(upstream: Upstream, plan: Plan, platform: Platform):
     name: upstream.name,
     async trouble() {
       let answer = await asked('/api/version', undefined, lifeLimitMs);
-      // A relay, or what stands before it, tells what it wants to be shown.
-      for (let again = 0; again < 2 && !(answer instanceof GatewayError) && leg.learn(answer, upstream.baseUrl); again++)
+      // A relay tells what it wants to be shown.
+      if (!(answer instanceof GatewayError) && leg.learn(answer, answer.shown))
         answer = await asked('/api/version', undefined, lifeLimitMs);
       if (answer instanceof GatewayError) return wordsOf(troubleAdvice(upstream, answer));
       const refused = legTrouble(answer, answer.text, upstream.name);

@@ -23,6 +23,8 @@ export interface LegSetting {
   /** Lines of YAML of the front, below `fleet:`. */
   readonly frontYaml?: string;
   readonly relayYaml?: string;
+  /** What the front says of each relay in `fleet.boxes`, such as `access: true`. */
+  readonly frontBoxes?: readonly string[];
   readonly frontScheme?: 'http' | 'https';
   /** False: the front looks at nothing by itself. */
   readonly frontProbes?: boolean;
@@ -76,7 +78,8 @@ export async function openLeg(setting: LegSetting): Promise<LegStage> {
     },
     respond: respondWeb,
   };
-  const front = await opened({ ...settingsOf(herdYaml(relayUrls, setting.frontYaml)), relaySecret, ...setting.front }, platform);
+  const told = relayUrls.map((url, at) => [url, setting.frontBoxes?.[at] ?? []].flat().join('\n    '));
+  const front = await opened({ ...settingsOf(herdYaml(told, setting.frontYaml)), relaySecret, ...setting.front }, platform);
   for (const relay of relays) relay.herd.start();
   await advance(clock, 1_000);
   if (setting.frontProbes !== false) front.herd.start();

@@ -259,6 +259,14 @@ describe('fleet.boxes', () => {
       '2:57 fleet.boxes[0].headers.X-Corral-Box: this header belongs to the connection or to Corral and cannot be set',
     ],
     ['url: "http://box", headers: { A: x, a: y }', '2:52 fleet.boxes[0].headers.a: this header stands here twice'],
+    [
+      'url: "http://box", access: true',
+      '2:40 fleet.boxes[0].access: the service token goes over https alone: write the url with https, or leave access out',
+    ],
+    [
+      'url: "https://box", access: true',
+      '2:41 fleet.boxes[0].access: there is no service token to show: set fleet.relay.accessClientId and accessClientSecret',
+    ],
     ['url: "http://box", vram: 2GiB, reserve: 2GiB', '2:53 fleet.boxes[0].reserve: the reserve takes all of vram'],
     ['url: "http://box" }, { url: "http://BOX:80"', '2:41 fleet.boxes[1].url: boxes[0] has this url already'],
     ['url: "http://a", name: x }, { url: "http://b", name: x', '2:66 fleet.boxes[1].name: boxes[0] has this name already'],

@@ -158,26 +158,49 @@ describe('a relay behind a tunnel', () => {
     expect(text).toMatch(mend);
   });
 
-  it('shows a service token to Cloudflare Access alone, and over https alone', async () => {
-    const access = '  relay: { accessClientId: id.access, accessClientSecret: of-the-service-token }';
-    const turnAway = (request: Request) =>
-      request.headers.get('cf-access-client-secret') === 'of-the-service-token'
-        ? undefined
-        : new Response(null, { status: 302, headers: { location: 'https://team.cloudflareaccess.com/cdn-cgi/access/login/x' } });
-    const stage = await open({ boxes: [quickBox], frontYaml: access, frontScheme: 'https', intercept: turnAway });
-    expect(stage.passed.slice(0, 3).map(({ headers }) => headers.get('cf-access-client-id'))).toEqual([
-      null,
-      'id.access',
-      'id.access',
-    ]);
-    expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
+  describe('a service token of Cloudflare Access', () => {
+    const frontYaml = '  relay: { accessClientId: id.access, accessClientSecret: of-the-service-token }';
+    const shows = ({ headers }: Request) => headers.has('cf-access-client-id') || headers.has('cf-access-client-secret');
+    const pages = [
+      { status: 302, headers: { location: 'https://team.cloudflareaccess.com/cdn-cgi/access/login/x' } },
+      { status: 403, headers: { 'www-authenticate': 'Cloudflare-Access resource_metadata="x"' } },
+    ];
+    const turnAway = (page: ResponseInit) => (request: Request) =>
+      request.headers.get('cf-access-client-secret') === 'of-the-service-token' ? undefined : new Response(null, page);
 
-    const open2 = await open({ boxes: [quickBox], frontYaml: access });
-    expect(open2.passed.some(({ headers }) => headers.has('cf-access-client-id'))).toBe(false);
+    it.each(pages)('is shown from the first request on to a box that says so: %o', async (page) => {
+      const setting = { frontYaml, frontScheme: 'https', intercept: turnAway(page) } as const;
+      const stage = await open({ ...setting, boxes: [quickBox], frontBoxes: ['access: true'] });
+      expect(stage.passed.length).toBeGreaterThan(0);
+      expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
+      expect(stage.passed.every(shows)).toBe(true);
+      const unseen = await open({ ...setting, boxes: [quickBox], frontBoxes: ['access: true'], frontProbes: false });
+      expect(await textOf(unseen, unseen.ask(...chat))).toMatchObject({ status: 200 });
+      expect(unseen.passed.every(shows)).toBe(true);
+    });
 
-    const plain = await open({ boxes: [quickBox], frontYaml: access, intercept: turnAway });
-    expect(plain.passed.some(({ headers }) => headers.has('cf-access-client-id'))).toBe(false);
-    expect(plain.front.herd.describe()[0]?.why).toContain('Cloudflare Access');
+    it.each(pages)('is shown to no box that asks for it in the words of Access: %o', async (page) => {
+      const stage = await open({ boxes: [quickBox], frontYaml, frontScheme: 'https', intercept: turnAway(page) });
+      const [box] = stage.front.herd.describe();
+      await textOf(stage, stage.ask(...chat));
+      expect(stage.passed.length).toBeGreaterThan(1);
+      expect(stage.passed.some(shows)).toBe(false);
+      expect(box?.why).toContain('Cloudflare Access');
+      expect(box?.mend).toContain('access: true');
+    });
+
+    it('is shown to the one of two boxes that says so', async () => {
+      const stage = await open({
+        boxes: [quickBox, quickBox],
+        frontYaml,
+        frontScheme: 'https',
+        frontBoxes: ['', 'access: true'],
+      });
+      for (let times = 0; times < 4; times++) await textOf(stage, stage.ask(...chat));
+      const hosts = new Set(stage.passed.filter(shows).map(({ url }) => new URL(url).host));
+      expect([...hosts]).toEqual(['relay-2.leg']);
+      expect(stage.passed.some(({ url }) => new URL(url).host === 'relay-1.leg')).toBe(true);
+    });
   });
 
   it('T2: says what a tunnel means that gives up or is not connected, in the words of the protocol', async () => {
