@@ -112,7 +112,15 @@ class BoxLoads implements Loads {
   /** What nobody would load is not held either. */
   #isHeld(model: string, { numCtx }: Ask): boolean {
     const known = this.#place.catalogue?.get(model);
-    return known !== undefined && known.remoteHost === undefined && this.#neighbours.isInTheWay(model, numCtx);
+    if (known === undefined || known.remoteHost !== undefined || !this.#neighbours.isInTheWay(model, numCtx)) return false;
+    const waiting = this.#neighbours.waiting();
+    if (waiting.length >= maxUnderWay && !waiting.includes(model)) throw this.#tooMany(waiting.length);
+    return true;
+  }
+
+  #tooMany(count: number): GatewayError {
+    const message = `${this.#place.upstream.name} is loading ${count} models already; try again in a moment`;
+    return new GatewayError('load_failed', message, { status: 503, headers: { 'retry-after': '5' } });
   }
 
   #ready(model: string, ask: Ask, waiter: Waiter): Promise<number> | undefined {
@@ -156,10 +164,7 @@ class BoxLoads implements Loads {
 
   #begin(key: string, ask: Ask, model: string, waiter: Waiter): Load {
     const { size } = this.#underWay;
-    if (size >= maxUnderWay) {
-      const message = `${this.#place.upstream.name} is loading ${size} models already; try again in a moment`;
-      throw new GatewayError('load_failed', message, { status: 503, headers: { 'retry-after': '5' } });
-    }
+    if (size >= maxUnderWay) throw this.#tooMany(size);
     const startedMs = this.#clock.now();
     const { numCtx } = ask;
     const load: Load = { key, model, numCtx, startedMs, aliveMs: startedMs, outcome: undefined, listeners: new Set() };

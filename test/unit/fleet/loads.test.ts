@@ -246,6 +246,42 @@ describe('one load for all', () => {
   });
 });
 
+describe('loads that may push each other out', () => {
+  const clashing = () => createLoads({ ...createPlace(), mayClash: () => true }, { clock, hasBackground: true });
+
+  it('are made one after the other, each when the calls of the one before are on their way', async () => {
+    loads = clashing();
+    const fates = ['llama3.2', 'mistral'].map((model) => fateOf(loads.ready(ask(model), waiter())));
+    expect(posted.map(({ json }) => json)).toEqual([{ model: 'llama3.2', stream: false }]);
+    expect(loads.underWay().map(({ model }) => model)).toEqual(['llama3.2:latest', 'mistral:latest']);
+    await clock.advance(5_000);
+    posted[0]?.answer({});
+    await clock.settle();
+    expect(fates.map(({ is }) => is)).toEqual([5_000, 'pending']);
+    expect(posted.map(({ json }) => json)).toEqual([
+      { model: 'llama3.2', stream: false },
+      { model: 'mistral', stream: false },
+    ]);
+    await clock.advance(5_000);
+    posted[1]?.answer({});
+    await clock.settle();
+    expect(fates.map(({ is }) => is)).toEqual([5_000, 10_000]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('at most 16 models wait; the next one gets 503 with Retry-After', () => {
+    loads = clashing();
+    for (let index = 0; index < 17; index++) loads.ready(ask(`m${index}`), waiter());
+    expect(posted).toHaveLength(1);
+    expect(thrownBy(() => loads.ready(ask('m17'), waiter()))).toMatchObject({
+      code: 'load_failed',
+      status: 503,
+      headers: { 'retry-after': '5' },
+    });
+    expect(loads.ready(ask('m3'), waiter())).toBeDefined();
+  });
+});
+
 describe('a load that fails', () => {
   const oom = { status: 500, text: '{"error":"model requires more system memory (5.3 GiB) than is available (3.9 GiB)"}' };
 
