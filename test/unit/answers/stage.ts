@@ -368,7 +368,12 @@ function streamOf(answer: Answer, sent: Sent, clock: FakeClock): ReadableStream<
 }
 
 /** As the runtimes with web streams do it. */
-function responseOf({ status, headers, tap, headersOnly, body, onOpen }: Relay, answer: Answer, sent: Sent, clock: FakeClock): Response {
+function responseOf(
+  { status, headers, tap, headersOnly, body, onOpen }: Relay,
+  answer: Answer,
+  sent: Sent,
+  clock: FakeClock,
+): Response {
   if (headersOnly) {
     body.cancel();
     tap.end();
