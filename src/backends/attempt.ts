@@ -262,7 +262,8 @@ function notAdmitted(
   tools: AttemptTools,
 ): never {
   tellNotQueued(exchange, upstream, waiter, thrown);
-  exchange.wait = undefined;
+  // Whoever has left waited there to the end: the log names the box.
+  if (!(thrown instanceof ClientGone)) exchange.wait = undefined;
   if (thrown instanceof GatewayError && !ofQueue.has(thrown.code)) {
     const answeredMs = exchange.clock.now();
     exchange.attempts.push({ upstream, isOllama: true, startedMs, answeredMs, status: undefined, error: thrown });

@@ -52,8 +52,8 @@ function causeOf(error: GatewayError | undefined): string | undefined {
 }
 
 function tellTries(exchange: Exchange, attempt: AttemptRecord | undefined, add: AddField): void {
-  const { attempts, queuedMs } = exchange;
-  add('corral.box', attempt?.upstream.name);
+  const { attempts, queuedMs, wait } = exchange;
+  add('corral.box', attempt?.upstream.name ?? wait?.boxName);
   if (attempt?.predictedMs !== undefined) add('corral.predicted', secondsOf(attempt.predictedMs));
   if (queuedMs !== undefined) {
     add('corral.queued', secondsOf(queuedMs));

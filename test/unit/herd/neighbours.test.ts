@@ -1,7 +1,7 @@
 /** T1, T5: a model beside a load of another one, on a box that holds one of them: a whole gateway over the simulated herd, in virtual time. */
 import { expect, it } from 'vitest';
 import { openVirtual } from '../../support/herd/virtual.ts';
-import { other, small, talk, traceOf } from './talks.ts';
+import { other, small, talk, traceOf, turn } from './talks.ts';
 
 /** Loads take 5 s each. */
 const oneAtOnce = { boxes: [{ models: [small, other], maxLoaded: 1 }] };
@@ -62,4 +62,23 @@ it('calls of a model in use go on beside a load', async () => {
   });
   const last = seen.find(({ startMs }) => startMs - fromMs === 400);
   expect((last?.firstTokenMs ?? 0) - fromMs).toBeLessThan(1_000);
+});
+
+it('T1: the log names the box of an answer whose headers left early, and of a client that left while it waited for a load', async () => {
+  // 4 GB take 39 s, and the start 1 s.
+  const slow = { boxes: [{ models: [small], diskBytesPerSecond: 4_000_000_000 / 39 }] };
+  const stage = await openVirtual(
+    slow,
+    'config: {logging: {format: json}}\nfleet:\n  boxes:\n  - url: http://box-1.herd:11434\n',
+  );
+  const seen = await stage.play({
+    ...traceOf([talk(), talk({ atMs: 100, turns: [turn({ leaveAfterMs: 15_000 })] })]),
+    ...slow,
+  });
+  expect(seen.map(({ verdict, headers }) => [verdict, headers.get('x-corral-wait')])).toEqual([
+    ['whole', 'loading small:latest on box-1.herd'],
+    ['left', 'loading small:latest on box-1.herd'],
+  ]);
+  const boxes = stage.herd.lines.map((line) => (JSON.parse(line) as Record<string, unknown>)['corral.box']);
+  expect(boxes).toEqual(['box-1.herd', 'box-1.herd']);
 });
