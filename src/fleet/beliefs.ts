@@ -7,9 +7,11 @@ import { usualRates } from './rates.ts';
 
 export interface Beliefs {
   readonly callMs: number;
+  readonly sayMs: number;
   readonly tokensPerSecond: number;
   readonly leastMs: number;
   readonly tokensFactor: number;
+  readonly hitShare: number;
 }
 
 /** What was learnt long ago may have changed: it moves half-way to the best of the others, half of that in this time. */
@@ -20,24 +22,30 @@ export function beliefsOf(box: Box, model: string, others: readonly Box[], nowMs
   let bestRead: number | undefined;
   let bestCallMs: number | undefined;
   let bestLeastMs: number | undefined;
+  let bestSayMs: number | undefined;
   for (const other of others) {
     const known = other === box ? undefined : other.rates.of(model);
     if (known?.hasRead === true) {
       bestRead = Math.max(bestRead ?? 0, known.tokensPerSecond);
       bestLeastMs = Math.min(bestLeastMs ?? known.leastMs, known.leastMs);
     }
-    if (known?.hasCalled === true) bestCallMs = Math.min(bestCallMs ?? known.callMs, known.callMs);
+    if (known?.hasCalled === true) {
+      bestCallMs = Math.min(bestCallMs ?? known.callMs, known.callMs);
+      bestSayMs = Math.min(bestSayMs ?? known.sayMs, known.sayMs);
+    }
   }
   const fade = own === undefined ? 0 : 0.5 * (1 - 0.5 ** ((nowMs - own.usedMs) / fadingMs));
   const tokensPerSecond = own?.hasRead === true ? own.tokensPerSecond : undefined;
   return {
     callMs: own?.hasCalled === true ? own.callMs : (bestCallMs ?? usualRates.callMs),
+    sayMs: own?.hasCalled === true ? own.sayMs : (bestSayMs ?? usualRates.sayMs),
     tokensPerSecond:
       tokensPerSecond === undefined
         ? (bestRead ?? usualRates.tokensPerSecond)
         : tokensPerSecond + Math.max(0, (bestRead ?? 0) - tokensPerSecond) * fade,
     leastMs: own?.hasRead === true ? own.leastMs : (bestLeastMs ?? own?.leastMs ?? usualRates.leastMs),
     tokensFactor: own?.tokensFactor ?? usualRates.tokensFactor,
+    hitShare: own?.hitShare ?? usualRates.hitShare,
   };
 }
 

@@ -45,7 +45,6 @@ export class Entry implements AdmissionParts {
       loadMs,
       isCold: this.#isCold,
       sizeBytes: box.catalogue?.get(model)?.sizeBytes ?? 0,
-      crowd: box.slots.busy(),
     });
   }
 

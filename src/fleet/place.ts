@@ -2,7 +2,8 @@
 import type { Ask, Placing, Prediction, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Box } from './box.ts';
-import { type BoxView, type CallView, type Placed, placeCall, predictOne } from './predict.ts';
+import { type BoxView, type CallView, furtherHomeFor, type Placed, placeCall, predictOne } from './predict.ts';
+import { conversationHash } from './rates.ts';
 import { viewOf } from './views.ts';
 
 /** What one box would need by itself; undefined when nothing is known of it. */
@@ -17,19 +18,37 @@ export function placeAmong(
   boxOf: (upstream: Upstream) => Box | undefined,
   herd: readonly Box[],
   nowMs: number,
+  mayLoadBeside = false,
 ): readonly Placing[] | undefined {
   const [first] = asked;
   const tuning = first === undefined ? undefined : boxOf(first.upstream)?.tuning;
   if (first === undefined || tuning?.byPrediction !== true) return undefined;
+  const { conversation, sharer } = first.ask.work;
+  const hash = conversation === undefined ? undefined : conversationHash(sharer, conversation);
   const views: BoxView[] = [];
   for (const { upstream, ask } of asked) {
     const box = boxOf(upstream);
-    const view = box?.isBox === true ? viewOf(box, canonicalModel(ask.model), ask, herd, nowMs) : undefined;
+    const view = box?.isBox === true ? viewOf(box, canonicalModel(ask.model), ask, herd, nowMs, hash) : undefined;
     if (view === undefined) return undefined;
     views.push(view);
   }
-  return placeCall(views, callOf(first.ask), tuning);
+  const call = callOf(first.ask);
+  const placed = placeCall(views, call, tuning);
+  const further = mayLoadBeside ? asked[furtherHomeFor(views, placed, call, tuning) ?? -1] : undefined;
+  if (further !== undefined) loadBeside(boxOf(further.upstream), further.ask);
+  return placed;
 }
+
+/** Nobody waits for this load: what comes of it is told to those who join it. */
+function loadBeside(box: Box | undefined, ask: Ask): void {
+  try {
+    box?.loads.ready(ask, nobody)?.catch(() => undefined);
+  } catch {
+    // It was tried a moment ago and has failed.
+  }
+}
+
+const nobody = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 
 function callOf({ work }: Ask): CallView {
   const { promptTokens, earlierTokens = 0, conversation, sharer } = work;

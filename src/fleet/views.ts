@@ -4,6 +4,8 @@ import { beliefsOf, loadMsOf } from './beliefs.ts';
 import type { Box } from './box.ts';
 import { type Occupant, roomOf, victimsOf } from './capacity.ts';
 import type { BoxView, VictimView } from './predict.ts';
+import { usualRates } from './rates.ts';
+import { crowdOf, leftMsOf } from './under-way.ts';
 
 /** A model of which nobody knows how big it is. */
 const usualBytes = 5_000_000_000;
@@ -19,6 +21,7 @@ export function viewOf(
   { numCtx }: Pick<Ask, 'numCtx'>,
   others: readonly Box[],
   nowMs: number,
+  conversation?: number,
 ): BoxView | undefined {
   const { rates, slots, upstream } = box;
   const known = rates.of(model);
@@ -26,18 +29,33 @@ export function viewOf(
   if (held === undefined && known === undefined) return undefined;
   const isResident = held === true;
   const busy = slots.busy(model);
+  const beliefs = beliefsOf(box, model, others, nowMs);
+  const { underWay } = rates;
   return {
     place: `${upstream.baseUrl}\n${model}`,
     weight: upstream.box?.weight ?? 1,
     isResident,
     busy,
     waiting: slots.waiting(model),
-    slots: slots.limitOf(model) ?? upstream.box?.slots ?? 1,
+    slots: slots.limitOf(model) ?? Math.max(1, known?.mostSaying ?? 1),
+    leftMs: busy === 0 ? none : leftMsOf(underWay, model, nowMs, beliefs),
+    crowd: underWay.size === 0 ? alone : crowdOf(underWay, model, nowMs, (name) => rates.of(name) ?? usualRates),
+    conversationsSince: sinceOf(known?.recent, conversation),
     othersBusy: Math.max(0, slots.busy() - busy),
-    ...beliefsOf(box, model, others, nowMs),
+    ...beliefs,
     ...(isResident ? noLoad : loadViewOf(box, model, others, nowMs)),
     callsPerSecond: rates.demandFor(model),
   };
+}
+
+const none: readonly number[] = [];
+const alone = { reading: 0, saying: 0, sayingOthers: 0 };
+
+/** How many other conversations were served since; undefined: this one never was. */
+function sinceOf(recent: readonly number[] | undefined, conversation: number | undefined): number | undefined {
+  if (recent === undefined || conversation === undefined) return undefined;
+  const at = recent.lastIndexOf(conversation);
+  return at < 0 ? undefined : recent.length - 1 - at;
 }
 
 type LoadView = Pick<BoxView, 'fullLoadMs' | 'loadAgeMs' | 'otherLoadsMs' | 'victims' | 'neighbours' | 'fits'>;

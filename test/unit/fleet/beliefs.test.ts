@@ -18,7 +18,7 @@ function boxOf(readMs?: number, callMs = 4_000): Box {
   const rates = new Rates(() => nowMs);
   if (readMs !== undefined) {
     const ask = { model: 'chat', numCtx: undefined, work };
-    const run = rates.granted({ model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 0, crowd: 1 });
+    const run = rates.granted({ model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 0 });
     nowMs = 50 + readMs;
     run.began();
     nowMs = callMs;
@@ -30,7 +30,14 @@ function boxOf(readMs?: number, callMs = 4_000): Box {
 const [fast, slow, untried] = [boxOf(500), boxOf(2_000, 6_000), boxOf()];
 
 it('is what a box has shown', () => {
-  expect(beliefsOf(slow, 'chat', [slow], 0)).toEqual({ callMs: 6_000, tokensPerSecond: 500, leastMs: 50, tokensFactor: 1 });
+  expect(beliefsOf(slow, 'chat', [slow], 0)).toEqual({
+    callMs: 6_000,
+    sayMs: 3_950,
+    tokensPerSecond: 500,
+    leastMs: 50,
+    tokensFactor: 1,
+    hitShare: 0.9,
+  });
 });
 
 it('is the best of the others where a box has shown nothing, and a usual one where nobody has', () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type BoxView, type CallView, placeCall, predictOne, type VictimView } from '../../../src/fleet/predict.ts';
+import {
+  type BoxView,
+  type CallView,
+  furtherHomeFor,
+  placeCall,
+  predictOne,
+  type VictimView,
+} from '../../../src/fleet/predict.ts';
 
 /** An idle box with the model in memory, which reads 1,000 tokens a second and takes 2 s for a call. */
 function view(place: string, given: Partial<BoxView> = {}): BoxView {
@@ -11,6 +18,9 @@ function view(place: string, given: Partial<BoxView> = {}): BoxView {
     waiting: 0,
     slots: 1,
     othersBusy: 0,
+    leftMs: [],
+    crowd: { reading: 0, saying: 0, sayingOthers: 0 },
+    conversationsSince: undefined,
     callMs: 2_000,
     fullLoadMs: 0,
     loadAgeMs: undefined,
@@ -21,6 +31,7 @@ function view(place: string, given: Partial<BoxView> = {}): BoxView {
     tokensPerSecond: 1_000,
     leastMs: 100,
     tokensFactor: 1,
+    hitShare: 1,
     callsPerSecond: 0,
     ...given,
   };
@@ -54,7 +65,20 @@ describe('the time to the first token', () => {
     expect(parts({ busy: 1 }).queueMs).toBe(2_000);
     expect(parts({ busy: 1, waiting: 2 }).queueMs).toBe(6_000);
     expect(parts({ busy: 3, slots: 4 }).queueMs).toBe(0);
-    expect(parts({ busy: 4, waiting: 2, slots: 4 }).queueMs).toBe(1_500);
+    // Four are done at once, then the two that wait have their turn, and there is room for two more.
+    expect(parts({ busy: 4, waiting: 2, slots: 4 }).queueMs).toBe(2_000);
+    expect(parts({ busy: 4, waiting: 4, slots: 4 }).queueMs).toBe(4_000);
+  });
+
+  it('counts of those under way only what is left', () => {
+    expect(parts({ busy: 1, leftMs: [300] }).queueMs).toBe(300);
+    expect(parts({ busy: 2, leftMs: [300, 900], slots: 2 }).queueMs).toBe(300);
+    expect(parts({ busy: 2, leftMs: [300, 900], slots: 2, waiting: 1 }).queueMs).toBe(900);
+    // More than the box serves at once: the third waits in the box itself.
+    expect(parts({ busy: 3, leftMs: [300, 900, 1_000], slots: 2 }).queueMs).toBe(900);
+    // Of one nothing is known.
+    expect(parts({ busy: 2, leftMs: [300] }).queueMs).toBe(2_300);
+    expect(parts({ busy: 5_000, waiting: 5_000, slots: 4 }).queueMs).toBe(5_000_000);
   });
 
   it('counts the load, those before it, and of one under way only what is left', () => {
@@ -76,7 +100,12 @@ describe('the time to the first token', () => {
   });
 
   it('reads slower beside others, and where the model does not fit', () => {
-    expect(parts({ othersBusy: 2 }).promptMs).toBe(100 + 1_200);
+    const beside = (crowd: Partial<BoxView['crowd']>) => parts({ crowd: { reading: 0, saying: 0, sayingOthers: 0, ...crowd } });
+    expect(beside({ reading: 2 }).promptMs).toBe(100 + 1_200);
+    expect(beside({ saying: 2 }).promptMs).toBeCloseTo(100 + 520);
+    expect(beside({ sayingOthers: 2 }).promptMs).toBe(100 + 800);
+    // When its turn comes, the prompts of now have been read.
+    expect(parts({ busy: 2, slots: 2, crowd: { reading: 2, saying: 0, sayingOthers: 0 } }).promptMs).toBeCloseTo(100 + 460);
     expect(parts({ ...cold, fits: false }).promptMs).toBe(100 + 1_600);
     expect(parts({ tokensFactor: 1.5 }).promptMs).toBe(700);
   });
@@ -84,6 +113,7 @@ describe('the time to the first token', () => {
   it('leaves out at home what earlier turns have brought', () => {
     const later = { ...call, earlierTokens: 300 };
     expect(parts({}, later, true)).toMatchObject({ totalMs: 200, promptMs: 500, cachedMs: 300 });
+    expect(parts({ hitShare: 0.5 }, later, true).cachedMs).toBe(150);
     expect(parts({}, later, false).cachedMs).toBe(0);
   });
 });
@@ -104,7 +134,7 @@ describe('the order', () => {
     const waitingFor = (count: number, callsPerSecond: number) =>
       order([view('home', { busy: 1, waiting: count - 1, callsPerSecond }), second])[0];
     // The home serves half a call a second.
-    expect([waitingFor(4, 0.25), waitingFor(9, 0.25), waitingFor(12, 0.25)]).toEqual(['home', 'home', 'second']);
+    expect([waitingFor(4, 0.25), waitingFor(7, 0.25), waitingFor(8, 0.25)]).toEqual(['home', 'home', 'second']);
     expect([waitingFor(4, 2), waitingFor(2, 2), waitingFor(6, 0.5), waitingFor(3, 0.5)]).toEqual([
       'second',
       'home',
@@ -184,5 +214,54 @@ describe('home', () => {
     expect(orders(first)).toEqual({ true: 2_550, false: 5_100 });
     expect(orders({ ...first, earlierTokens: 1_000 })).toEqual({ true: expect.closeTo(510), false: 5_100 });
     expect(orders({ ...first, earlierTokens: 4_900 })).toEqual({ true: 200, false: 5_100 });
+  });
+
+  it('is where it was served last, as far as known: while the cache has it, and no longer', () => {
+    const key_ = { promptTokens: 1_000, earlierTokens: 900, key };
+    const cachedOf = (given: Partial<BoxView>, other: Partial<BoxView> = {}) =>
+      placeCall([view('a', given), view('b', other)], key_, rules).map(({ prediction }) => prediction.cachedMs);
+    expect(cachedOf({ conversationsSince: 0 })).toEqual([900, 0]);
+    expect(cachedOf({}, { conversationsSince: 0 })).toEqual([0, 900]);
+    // Another one has come into its only slot since, or will have.
+    expect(cachedOf({ conversationsSince: 1 })).toEqual([0, 0]);
+    expect(cachedOf({ conversationsSince: 0, waiting: 1 })).toEqual([0, 0]);
+    expect(cachedOf({ conversationsSince: 1, slots: 2 })).toEqual([900, 0]);
+    // Nobody knows: perhaps another gateway has sent it home.
+    expect(Math.max(...cachedOf({}))).toBe(900);
+    const off = placeCall([view('a', { conversationsSince: 0 })], key_, { ...rules, affinity: false });
+    expect(off[0]?.prediction.cachedMs).toBe(0);
+  });
+});
+
+describe('a further home beside the call', () => {
+  const busy = { busy: 1, callsPerSecond: 0.1 };
+  const further = (views: readonly BoxView[], given: Partial<typeof rules> = {}) => {
+    const placed = placeCall(views, call, { ...rules, ...given });
+    return furtherHomeFor(views, placed, call, { ...rules, ...given });
+  };
+
+  it('is loaded when the callers of the next minute would wait for longer than the load takes', () => {
+    // Six calls that wait 2 s each, for a load of 10 s; at half of that it does not pay.
+    expect(further([view('home', busy), view('empty', cold)])).toBe(1);
+    expect(further([view('home', { ...busy, callsPerSecond: 0.05 }), view('empty', cold)])).toBeUndefined();
+    expect(further([view('home', { ...busy, leftMs: [800] }), view('empty', cold)])).toBeUndefined();
+    expect(further([view('home', { callsPerSecond: 5 }), view('empty', cold)])).toBeUndefined();
+  });
+
+  it('is where it costs least, and nowhere at the cost of a busy model', () => {
+    const home = view('home', { ...busy, callsPerSecond: 0.5 });
+    const slow = view('slow', { ...cold, fullLoadMs: 20_000 });
+    expect(further([home, slow, view('fast', cold)])).toBe(2);
+    expect(further([home, view('full', { ...cold, victims: [victim()] })])).toBeUndefined();
+    expect(further([home, view('full', { ...cold, victims: [victim({ isBusy: true })] })])).toBeUndefined();
+    // Nobody knows whether it fits beside what is there.
+    expect(further([view('home', busy), view('other', { ...cold, neighbours: 1 })])).toBeUndefined();
+  });
+
+  it('is one at a time, on a box that loads nothing else, and never where second homes are not wanted', () => {
+    const home = view('home', { ...busy, callsPerSecond: 0.5 });
+    expect(further([home, view('loading', { ...cold, loadAgeMs: 100 }), view('empty', cold)])).toBeUndefined();
+    expect(further([home, view('empty', { ...cold, otherLoadsMs: 1 })])).toBeUndefined();
+    expect(further([home, view('empty', cold)], { secondHome: false })).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Ask, LeaseSeen, Prediction } from '../../../src/exchange.ts';
-import { type Granted, Rates } from '../../../src/fleet/rates.ts';
+import { conversationHash, type Granted, Rates } from '../../../src/fleet/rates.ts';
 
 const work = {
   promptTokens: 1_000,
@@ -12,7 +12,7 @@ const work = {
   use: 'generate',
 } as const;
 const ask: Ask = { model: 'chat', numCtx: undefined, work };
-const warm: Granted = { model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 4e9, crowd: 1 };
+const warm: Granted = { model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 4e9 };
 
 function createRates() {
   let nowMs = 1_000;
@@ -52,19 +52,69 @@ describe('what calls teach', () => {
     expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 1_000, callMs: 3_050 });
     // Slower than believed counts more than faster, which may have been the cache.
     run(2_050, 2_000);
-    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(800);
+    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(866.67);
     run(150, 2_000);
-    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_260);
+    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(888.33);
   });
 
-  it('reckons with what the cache had, and with what ran beside it', () => {
-    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 0, cachedMs: 500 };
+  it('learns from a call that was taken for cached how much of it was, and nothing of how fast the box reads', () => {
+    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 1_000, cachedMs: 500 };
     const { rates, run } = createRates();
-    run(250, 2_000, {}, { ask: { ...ask, work: { ...work, earlierTokens: 800 }, predicted } });
-    expect(rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_000);
-    const crowded = createRates();
-    crowded.run(2_050, 2_000, {}, { crowd: 2 });
-    expect(crowded.rates.of('chat')?.tokensPerSecond).toBeCloseTo(1_000);
+    run(1_050, 2_000);
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 1_000, hitShare: 0.9 });
+    const later = { ...ask, work: { ...work, earlierTokens: 800 }, predicted };
+    // All was read: nothing was in the cache.
+    for (let call = 0; call < 10; call++) run(1_050, 2_000, {}, { ask: later });
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 1_000 });
+    expect(rates.of('chat')?.hitShare).toBeCloseTo(0.0966, 3);
+    // 200 of 1,000 tokens were read: all of the earlier 800 were there.
+    for (let call = 0; call < 20; call++) run(250, 2_000, {}, { ask: later });
+    expect(rates.of('chat')?.hitShare).toBeGreaterThan(0.98);
+    expect(rates.of('chat')).toMatchObject({ tokensPerSecond: 1_000 });
+  });
+
+  it('reckons with what ran beside it: prompts in full, answers of its own model a little, of others by half', () => {
+    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 60_000, cachedMs: 0 };
+    const speedBeside = (beside: (rates: Rates) => void, firstMs: number) => {
+      const { rates, run } = createRates();
+      beside(rates);
+      run(firstMs, 2_000, {}, { ask: { ...ask, predicted } });
+      return rates.of('chat')?.tokensPerSecond;
+    };
+    const reads = (model: string) => (rates: Rates) => rates.granted({ ...warm, model, ask: { ...ask, predicted } });
+    const says = (model: string) => (rates: Rates) => reads(model)(rates).began();
+    expect(speedBeside(() => undefined, 1_050)).toBeCloseTo(1_000);
+    expect(speedBeside(reads('other'), 2_050)).toBeCloseTo(1_000);
+    expect(speedBeside(says('chat'), 1_200)).toBeCloseTo(1_000);
+    expect(speedBeside(says('other'), 1_550)).toBeCloseTo(1_000);
+  });
+
+  it('remembers the 64 conversations that were served last, and only where there was a choice', () => {
+    const predicted: Prediction = { totalMs: 0, queueMs: 0, loadMs: 0, evictionMs: 0, promptMs: 0, cachedMs: 0 };
+    const { rates } = createRates();
+    const serve = (conversation: string, more: Partial<Ask> = { predicted }) =>
+      rates.granted({ ...warm, ask: { ...ask, work: { ...work, conversation }, ...more } });
+    serve('nobody chose', {});
+    expect(rates.of('chat')?.recent).toEqual([]);
+    for (let number = 0; number < 100; number++) serve(`talk ${number}`);
+    serve('talk 50');
+    const recent = rates.of('chat')?.recent;
+    expect(recent).toHaveLength(64);
+    expect(recent?.at(-1)).toBe(conversationHash('', 'talk 50'));
+    expect(recent?.filter((one) => one === conversationHash('', 'talk 50'))).toHaveLength(1);
+    expect(recent).not.toContain(conversationHash('', 'talk 35'));
+  });
+
+  it('forgets calls that have ended, however they ended', () => {
+    const { rates } = createRates();
+    const runs = [rates.granted(warm), rates.granted(warm), rates.granted(warm)];
+    runs[0]?.began();
+    expect([rates.underWay.size, rates.of('chat')?.saying]).toEqual([3, 1]);
+    runs[0]?.end({ how: 'completed', promptTokens: 10 });
+    runs[1]?.end({ how: 'failed' });
+    runs[2]?.end(undefined);
+    runs[2]?.end(undefined);
+    expect([rates.underWay.size, rates.of('chat')?.saying, rates.of('chat')?.mostSaying]).toEqual([0, 0, 1]);
   });
 
   it('learns how its estimate of tokens is off, where it predicted', () => {
