@@ -206,7 +206,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       const box = boxOf(upstream);
       return box === undefined ? undefined : predictFor(box, ask, clock.now());
     },
-    place: (placed) => placeAmong(placed, boxOf, taken, clock.now()),
+    place: (placed) => placeAmong(placed, boxOf, taken, clock.now(), platform.hasBackground),
     admit(upstream, ask, waiter) {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
