@@ -9,8 +9,10 @@ import {
   type CallerProblem,
   callerChecker,
   callerHeader,
+  challengeHeader,
   type ReplayMemory,
   relayHeader,
+  relayProver,
   toleranceMs,
 } from '../http/signed-caller.ts';
 import type { Clock, Platform } from '../platform.ts';
@@ -27,6 +29,8 @@ export interface Leg {
 
 export interface LegSetting {
   readonly secret: string;
+  /** Of this relay: who calls says that it means this one. */
+  readonly instanceId: string;
   readonly clock: Clock;
   readonly runtime: Platform['runtime'];
   readonly heartbeatMs: number;
@@ -39,9 +43,12 @@ const earlyAfterMs = 1_000;
 /** A tunnel may wait for no more than this, whatever is configured. */
 const maxHeartbeatMs = 15_000;
 
-export function createLeg({ secret, clock, runtime, heartbeatMs, memory }: LegSetting): Leg {
-  const check = callerChecker(secret, memory);
-  const know = async (exchange: Exchange, token: string): Promise<void> => {
+export function createLeg({ secret, instanceId, clock, runtime, heartbeatMs, memory }: LegSetting): Leg {
+  const check = callerChecker(secret, instanceId, memory);
+  const prove = relayProver(secret, instanceId);
+  const know = async (exchange: Exchange, token: string | null, proof: Promise<string> | undefined): Promise<void> => {
+    if (proof !== undefined) addAnswerHeader(exchange, relayHeader, await proof);
+    if (token === null) return;
     const found = await check(token, exchange.request, clock.wallTime());
     if (typeof found === 'string') throw unknownCaller(found);
     exchange.relayed = found;
@@ -50,10 +57,14 @@ export function createLeg({ secret, clock, runtime, heartbeatMs, memory }: LegSe
   };
   return {
     know(exchange) {
-      // Also where a key is asked for: a Corral in front that has not signed yet learns from the refusal that it may.
+      // Also where a key is asked for: a Corral in front that has not signed yet learns from the refusal that it may be worth a probe.
       addAnswerHeader(exchange, relayHeader, '1');
-      const token = exchange.request.headers.get(callerHeader);
-      return token === null ? undefined : know(exchange, token);
+      const { headers } = exchange.request;
+      const token = headers.get(callerHeader);
+      const challenge = headers.get(challengeHeader);
+      const proof = challenge === null ? undefined : prove(challenge);
+      if (proof !== undefined) exchange.consumedHeaders.add(challengeHeader);
+      return token === null && proof === undefined ? undefined : know(exchange, token, proof);
     },
     early(exchange, answer) {
       // What is asked for by GET is at hand.
@@ -74,6 +85,8 @@ export function createLeg({ secret, clock, runtime, heartbeatMs, memory }: LegSe
 const mends: Readonly<Record<CallerProblem, string>> = {
   wrong: 'it was signed with another secret: give both ends the same CORRAL_RELAY_SECRET (or fleet.relay.secret)',
   clock: `its time is more than ${toleranceMs / 1_000} s from this machine's: set both clocks by NTP`,
+  audience:
+    'it was meant for another relay: this address leads to several, or to another one than a moment ago (one that was started anew is found out by itself); both ends must be of the same version, too',
   used: 'it has been here before: every request is signed for itself',
 };
 

@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
 import { slowWarning } from '../fleet/advice.ts';
 import { OpenedBody } from '../http/early-answer.ts';
+import { relayHeader } from '../http/signed-caller.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { tellBox } from './placed.ts';
@@ -42,6 +43,8 @@ export function relayAnswer(
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
   tellBox(headers, candidate.target.upstream, tools.fleet);
+  // What a relay says of itself is never what the box behind it says.
+  if (exchange.answerHeaders?.[relayHeader] !== undefined) headers.delete(relayHeader);
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   exchange.status = status;
   const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };

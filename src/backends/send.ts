@@ -129,7 +129,7 @@ async function againOverLeg(
   tools: SendTools,
 ): Promise<UpstreamResponse> {
   const { upstream, exchange } = attempt;
-  if (wanted.body instanceof ReadableStream || tools.fleet.learnLeg?.(upstream, refused, shown) !== true) return refused;
+  if (wanted.body instanceof ReadableStream || (await tools.fleet.learnLeg?.(upstream, refused, shown)) !== true) return refused;
   const showing = tools.fleet.legHeaders?.(upstream, wanted, exchange);
   if (showing === undefined) return refused;
   refused.body.cancel();

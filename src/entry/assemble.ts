@@ -98,7 +98,7 @@ export function assembleGateway(
     limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,
-    leg: settings.isRelay === true ? legOf(plan, platform, state) : undefined,
+    leg: settings.isRelay === true ? legOf(plan, platform, state, instanceId) : undefined,
     onClientGone: ({ attempt, model, startedMs, abort, settled }) => {
       // Its own Corral keeps the load.
       if (herd.isRelay(attempt.upstream)) return abort();
@@ -120,10 +120,11 @@ function legOf(
   { leg: { secret }, settings: { fleet } }: CompiledPlan,
   { clock, runtime }: Platform,
   state: State,
+  instanceId: string,
 ): Leg | undefined {
   if (secret === undefined) return undefined;
   const memory = state.kept('relayedRequests', () => new ReplayMemory());
-  return createLeg({ secret, clock, runtime, heartbeatMs: fleet.loads.heartbeat, memory });
+  return createLeg({ secret, instanceId, clock, runtime, heartbeatMs: fleet.loads.heartbeat, memory });
 }
 
 /** How often silent streams are looked at: as seldom as what is configured allows. */

@@ -93,12 +93,15 @@ export interface Fleet {
     request: SignedRequest,
     caller: LegCaller,
   ): Promise<Readonly<Record<string, string>>> | undefined;
-  /** An answer may tell that a relay stands there, which wants to see what it was not `shown`. True: asking once more makes sense. */
+  /**
+   * An answer may tell that a relay stands there, which wants to see what it was not `shown`: a probe finds out. True: asking once
+   * more makes sense.
+   */
   learnLeg?(
     upstream: Upstream,
     answer: { readonly status: number; readonly headers: Headers },
     shown: Readonly<Record<string, string>> | undefined,
-  ): boolean;
+  ): Promise<boolean>;
   /** `GET /api/version` (any answer counts for other hosts), 2 s at most, shared by all who ask at once. */
   checkAlive(upstream: Upstream): Promise<boolean>;
   /** `/api/ps` now, 2 s at most: is the model in memory? Undefined when the box does not tell. */

@@ -376,7 +376,7 @@ export class Box implements LoadingPlace {
   async #readVersion(): Promise<boolean> {
     let answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
     // A relay asks for what others shall not see.
-    if (!(answer instanceof GatewayError) && this.leg.learn(answer, answer.shown))
+    if (!(answer instanceof GatewayError) && this.leg.mayAskAgain(answer, answer.shown))
       answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
     if (!this.#setting.stop.isStopped) this.#judge(answer);
     return this.isAlive === true;

@@ -181,7 +181,13 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
     isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
-    learnLeg: (upstream, answer, shown) => boxOf(upstream)?.leg.learn(answer, shown) ?? false,
+    async learnLeg(upstream, answer, shown) {
+      const box = boxOf(upstream);
+      if (box === undefined || !box.leg.isWorthProbe(answer)) return false;
+      // What it says of itself counts nowhere: a probe asks for the proof.
+      await box.checkAlive();
+      return box.leg.mayAskAgain(answer, shown);
+    },
     legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,

@@ -1,12 +1,18 @@
 /**
  * The leg to a box behind a relay, as the Corral in front sees it. A relay (`corral --relay`) is found out by its answer to a
- * probe; from then on every request to it says who calls, signed with the secret that both ends know. The relay owns the slots, the
- * queue and the loads of its box, for all Corrals in front of it: here nothing waits.
+ * probe: each carries a number, and only who knows the secret can answer it. From then on every request to it says who calls, signed
+ * with that secret and for this relay alone. The relay owns the slots, the queue and the loads of its box, for all Corrals in front of
+ * it: here nothing waits.
  */
 import type { LegCaller, Upstream } from '../exchange.ts';
 import {
+  audienceOf,
+  type CheckRelay,
   callerHeader,
   callerSigner,
+  challengeHeader,
+  freshNumber,
+  relayChecker,
   relayHeader,
   type SignCaller,
   type SignedCaller,
@@ -31,67 +37,99 @@ export function secretsFor({ box, baseUrl }: Pick<Upstream, 'box' | 'baseUrl'>, 
   return { secret, access: box?.access === true && baseUrl.startsWith('https:') ? access : undefined };
 }
 
-/** Corral itself: probes, and whatever it does with a box on its own account. */
-const itself: SignedCaller = { name: 'corral', isAdmin: true, sharer: '', weight: 1, urgency: 'interactive' };
+/** Corral itself: probes, and whatever it does with a box on its own account. None of that manages the box. */
+const itself: SignedCaller = { name: 'corral', isAdmin: false, sharer: '', weight: 1, urgency: 'interactive' };
+
+/** Whoever runs Corral's commands for boxes: what they change (`pull`) wants the admin scope; what they ask does not. */
+export const operator: SignedCaller = { ...itself, isAdmin: true };
 
 /** The head of an answer. */
 export type Seen = { readonly status: number; readonly headers: Headers };
 
+/** Asked first and always; lists that the relay answers itself do not carry the proof. */
+const probePath = '/api/version';
+
+type Shown = Readonly<Record<string, string>>;
+
 export class RelayLeg {
   readonly #clock: Pick<Clock, 'wallTime'>;
+  readonly #self: SignedCaller;
   #secrets: LegSecrets = noSecrets;
   #sign: SignCaller | undefined;
-  #isRelay = false;
+  #check: CheckRelay | undefined;
+  /** Of the relay that has proved last that it knows the secret. */
+  #relayName: string | undefined;
 
-  constructor(clock: Pick<Clock, 'wallTime'>) {
+  /** `self`: who POSTs without a caller come from. */
+  constructor(clock: Pick<Clock, 'wallTime'>, self = itself) {
     this.#clock = clock;
+    this.#self = self;
   }
 
-  /** The box's own Corral stands before it. */
+  /** The box's own Corral stands before it, as it has proved. */
   get isRelay(): boolean {
-    return this.#isRelay;
+    return this.#relayName !== undefined;
   }
 
   /** As the newest plan has them for this box (`secretsFor`). */
   adopt(secrets: LegSecrets): void {
-    if (secrets.secret !== this.#secrets.secret) {
-      this.#sign = secrets.secret === undefined ? undefined : callerSigner(secrets.secret);
+    const { secret } = secrets;
+    if (secret !== this.#secrets.secret) {
+      this.#sign = secret === undefined ? undefined : callerSigner(secret);
+      this.#check = secret === undefined ? undefined : relayChecker(secret);
+      this.#relayName = undefined;
     }
     this.#secrets = secrets;
   }
 
-  /** What a request carries beside its own headers; undefined where that is nothing, as for every box without a relay. */
-  headersFor(request: SignedRequest, caller?: LegCaller): Promise<Readonly<Record<string, string>>> | undefined {
-    const sign = this.#isRelay ? this.#sign : undefined;
-    const { access } = this.#secrets;
-    return sign === undefined && access === undefined ? undefined : this.#headers(sign, access, request, caller);
+  /**
+   * What a request carries beside its own headers; undefined where that is nothing, as for every box where no secret is known. Asking
+   * for the version without a caller is a probe: it asks for the proof anew.
+   */
+  headersFor(request: SignedRequest, caller?: LegCaller): Promise<Shown> | undefined {
+    const isProbe = caller === undefined && request.url.endsWith(probePath) && this.#check !== undefined;
+    const isSigned = this.#relayName !== undefined && this.#sign !== undefined;
+    const isNothing = !isProbe && !isSigned && this.#secrets.access === undefined;
+    return isNothing ? undefined : this.#headers(request, isProbe, caller);
+  }
+
+  /** Judges the proof in the answer to a probe; `shown` is what that carried. Whoever does not give one is no relay, or none any more. */
+  async prove(headers: Headers, shown: Shown | undefined): Promise<void> {
+    const challenge = shown?.[challengeHeader];
+    const check = this.#check;
+    if (challenge === undefined || check === undefined) return;
+    const said = headers.get(relayHeader);
+    const name = said === null ? undefined : await check(said, challenge);
+    // The secret may have changed meanwhile.
+    if (check === this.#check) this.#relayName = name;
   }
 
   /**
-   * Learns from an answer; `shown` is what the request carried for the leg. True: it turned away what did not show a credential that
-   * is here, so that asking once more makes sense.
+   * True: a relay that has proved to be one turned away what was not signed, or not for it, so that asking once more makes sense.
+   * `shown` is what the request carried for the leg.
    */
-  learn({ status, headers }: Seen, shown: Readonly<Record<string, string>> = {}): boolean {
-    if (isAccessRefusal(status, headers)) return false;
-    if (headers.get(relayHeader) !== null) this.#isRelay = true;
-    else if (status < 300) this.#isRelay = false;
-    return status === 401 && this.#isRelay && this.#sign !== undefined && !(callerHeader in shown);
+  mayAskAgain({ status }: Seen, shown: Shown = {}): boolean {
+    if (status !== 401 || this.#relayName === undefined || this.#sign === undefined) return false;
+    const token = shown[callerHeader];
+    return token === undefined || audienceOf(token) !== this.#relayName;
   }
 
-  async #headers(
-    sign: SignCaller | undefined,
-    access: LegSecrets['access'],
-    request: SignedRequest,
-    caller: LegCaller | undefined,
-  ): Promise<Readonly<Record<string, string>>> {
+  /** Whether a refusal may come from a relay that a probe would find out. */
+  isWorthProbe({ status, headers }: Seen): boolean {
+    return status === 401 && this.#check !== undefined && headers.has(relayHeader);
+  }
+
+  async #headers(request: SignedRequest, isProbe: boolean, caller: LegCaller | undefined): Promise<Shown> {
     const headers: Record<string, string> = {};
+    const { access } = this.#secrets;
     if (access !== undefined) {
       headers['cf-access-client-id'] = access.id;
       headers['cf-access-client-secret'] = access.secret;
     }
-    if (sign !== undefined) {
-      const signed = caller === undefined ? itself : callerOf(caller);
-      headers[callerHeader] = await sign(signed, request, this.#clock.wallTime());
+    if (isProbe) headers[challengeHeader] = freshNumber();
+    if (this.#sign !== undefined && this.#relayName !== undefined) {
+      const signed = caller !== undefined ? callerOf(caller) : request.method === 'GET' ? itself : this.#self;
+      headers[callerHeader] = await this.#sign(signed, request, this.#clock.wallTime(), this.#relayName);
     }
     return headers;
   }

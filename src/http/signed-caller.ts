@@ -2,7 +2,8 @@
  * Who calls, as one Corral tells another: signed with a secret that both know. Used on the leg from a Corral in front to a
  * relay beside the box. HMAC-SHA-256 by WebCrypto, which compares in constant time.
  *
- * The signature covers the caller, the time, a number that is used once, the method and the path with its query; not the body.
+ * The signature covers the caller, the relay that it is meant for, the time, a number that is used once, the method and the path with
+ * its query; not the body.
  * Whoever can exchange bodies on the leg can read the prompts as well, so that the leg needs TLS (a tunnel) in either case; and a
  * signed body would have to be read whole before anybody is let in. What is left, sending the same request once more, is what
  * the memory of used numbers prevents (`ReplayMemory`).
@@ -10,8 +11,14 @@
 
 export const callerHeader = 'x-corral-caller';
 
-/** Says in an answer that a relay gave it: `1`, the version of what the two say to each other. */
+/**
+ * Says in an answer that a relay gave it: `1`, which anybody can say, or, to who asks with `challengeHeader`, its name and the proof
+ * that it knows the secret: `<name>.<HMAC>` (`relayProver`).
+ */
 export const relayHeader = 'x-corral-relay';
+
+/** A number that is used once, from who wants that proof. */
+export const challengeHeader = 'x-corral-challenge';
 
 /** What the Corral in front knows of the caller. */
 export interface SignedCaller {
@@ -30,8 +37,8 @@ export interface SignedRequest {
   readonly url: string;
 }
 
-/** wrong: not signed with this secret, or not for this request. clock: the two clocks are too far apart. used: it has been here before. */
-export type CallerProblem = 'wrong' | 'clock' | 'used';
+/** wrong: not signed with this secret, or not for this request. clock: the two clocks are too far apart. used: it has been here before. audience: meant for another relay. */
+export type CallerProblem = 'wrong' | 'clock' | 'used' | 'audience';
 
 /** How far the clocks of the two ends may be apart. */
 export const toleranceMs = 60_000;
@@ -40,20 +47,22 @@ const maxTextLength = 256;
 /** However far one front end goes: nobody gets all of a queue, and nobody nothing. */
 const leastWeight = 0.01;
 const maxWeight = 100;
-const purpose = 'corral caller 1\n';
+const purpose = 'corral caller 2\n';
+const proofPurpose = 'corral relay 1\n';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type KeyOf = () => Promise<CryptoKey>;
 
-/** Signs for one request: the value of `callerHeader`. `wallTimeMs` since the epoch. */
-export type SignCaller = (caller: SignedCaller, request: SignedRequest, wallTimeMs: number) => Promise<string>;
+/** Signs for one request to the relay of this name (`audience`): the value of `callerHeader`. `wallTimeMs` since the epoch. */
+export type SignCaller = (caller: SignedCaller, request: SignedRequest, wallTimeMs: number, audience: string) => Promise<string>;
 
 export function callerSigner(secret: string): SignCaller {
   const keyOf = keyFrom(secret);
-  return async ({ name, isAdmin, sharer, weight, urgency }, request, wallTimeMs) => {
+  return async ({ name, isAdmin, sharer, weight, urgency }, request, wallTimeMs, audience) => {
     const said = {
+      a: audience,
       t: Math.round(wallTimeMs),
-      n: base64Of(crypto.getRandomValues(new Uint8Array(12))),
+      n: freshNumber(),
       q: targetOf(request),
       ...(name === undefined ? {} : { name: name.slice(0, maxTextLength) }),
       ...(isAdmin && { admin: true }),
@@ -70,7 +79,8 @@ export function callerSigner(secret: string): SignCaller {
 /** Verifies the value of `callerHeader`. Never throws. */
 export type CheckCaller = (token: string, request: SignedRequest, wallTimeMs: number) => Promise<SignedCaller | CallerProblem>;
 
-export function callerChecker(secret: string, memory: ReplayMemory = new ReplayMemory()): CheckCaller {
+/** `audience`: the name of the relay that checks. */
+export function callerChecker(secret: string, audience: string, memory: ReplayMemory = new ReplayMemory()): CheckCaller {
   const keyOf = keyFrom(secret);
   return async (token, request, wallTimeMs) => {
     const [payload = '', signature = '', ...rest] = token.length > maxTokenLength ? [] : token.split('.');
@@ -79,8 +89,46 @@ export function callerChecker(secret: string, memory: ReplayMemory = new ReplayM
     if (!(await crypto.subtle.verify('HMAC', await keyOf(), given, signedBytes(payload)))) return 'wrong';
     const said = readSaid(payload);
     if (said === undefined || said.target !== targetOf(request)) return 'wrong';
+    // Whoever is shown a token may carry it to another relay with the same secret.
+    if (said.audience !== audience) return 'audience';
     if (Math.abs(said.timeMs - wallTimeMs) > toleranceMs) return 'clock';
     return memory.isFirst(said.number, said.timeMs + toleranceMs, wallTimeMs) ? said.caller : 'used';
+  };
+}
+
+/** The relay that this token is meant for, as it says itself; undefined where it cannot be read. */
+export function audienceOf(token: string): string | undefined {
+  return readSaid(token.slice(0, Math.max(0, token.indexOf('.'))))?.audience;
+}
+
+/** URL-safe, never the same twice. */
+export function freshNumber(): string {
+  return base64Of(crypto.getRandomValues(new Uint8Array(12)));
+}
+
+/** The relay's end: the value of `relayHeader` that answers this challenge; undefined where that is none. */
+export type ProveRelay = (challenge: string) => Promise<string> | undefined;
+
+/** `name`: of this relay; no dot in it. */
+export function relayProver(secret: string, name: string): ProveRelay {
+  const keyOf = keyFrom(secret);
+  const prove = async (challenge: string) => {
+    const proof = await crypto.subtle.sign('HMAC', await keyOf(), proofBytes(challenge, name));
+    return `${name}.${base64Of(new Uint8Array(proof))}`;
+  };
+  return (challenge) => (/^[\w-]{16,64}$/.test(challenge) ? prove(challenge) : undefined);
+}
+
+/** The name of the relay that answered this challenge; undefined where it has not proved that it knows the secret. Never throws. */
+export type CheckRelay = (said: string, challenge: string) => Promise<string | undefined>;
+
+export function relayChecker(secret: string): CheckRelay {
+  const keyOf = keyFrom(secret);
+  return async (said, challenge) => {
+    const [, name, proof = ''] = /^([\w-]{1,64})\.([\w-]{43})$/.exec(said) ?? [];
+    const given = bytesOf(proof);
+    if (name === undefined || given === undefined) return undefined;
+    return (await crypto.subtle.verify('HMAC', await keyOf(), given, proofBytes(challenge, name))) ? name : undefined;
   };
 }
 
@@ -128,6 +176,10 @@ function signedBytes(payload: string): Bytes {
   return new TextEncoder().encode(purpose + payload);
 }
 
+function proofBytes(challenge: string, name: string): Bytes {
+  return new TextEncoder().encode(`${proofPurpose}${challenge}\n${name}`);
+}
+
 /** Both ends read the URL in the same way, so that neither's spelling counts. */
 function targetOf({ method, url }: SignedRequest): string {
   const { pathname, search } = new URL(url);
@@ -135,6 +187,7 @@ function targetOf({ method, url }: SignedRequest): string {
 }
 
 interface Said {
+  readonly audience: string | undefined;
   readonly timeMs: number;
   readonly number: string;
   readonly target: string;
@@ -151,11 +204,12 @@ function readSaid(payload: string): Said | undefined {
     return undefined;
   }
   if (typeof said !== 'object' || said === null) return undefined;
-  const { t, n, q, name, admin, sharer, weight, bulk } = said as Readonly<Record<string, unknown>>;
+  const { a, t, n, q, name, admin, sharer, weight, bulk } = said as Readonly<Record<string, unknown>>;
   if (typeof t !== 'number' || typeof n !== 'string' || n === '' || typeof q !== 'string') return undefined;
   // No number, or one such as 1e999: nobody's share may be reckoned with it.
   if (weight !== undefined && !(typeof weight === 'number' && Number.isFinite(weight))) return undefined;
   return {
+    audience: typeof a === 'string' ? a : undefined,
     timeMs: t,
     number: n,
     target: q,

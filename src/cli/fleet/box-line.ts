@@ -7,7 +7,7 @@ import { standingOf } from '../../fleet/answers.ts';
 import { type Answer, ask, createStop, type Stop } from '../../fleet/ask.ts';
 import { placeOf } from '../../fleet/boxes.ts';
 import { legTrouble } from '../../fleet/leg-trouble.ts';
-import { RelayLeg, secretsFor } from '../../fleet/relay.ts';
+import { operator, RelayLeg, secretsFor } from '../../fleet/relay.ts';
 import { isEarly, openEarly } from '../../http/early-answer.ts';
 import type { Platform, UpstreamResponse } from '../../platform.ts';
 import { CommandError, exitCodes } from '../command.ts';
@@ -31,7 +31,7 @@ const maxBytes = 16 * 1024 * 1024;
 type Plan = Pick<CompiledPlan, 'upstreams' | 'headersFor' | 'leg'>;
 
 export function openBoxLine(upstream: Upstream, plan: Plan, platform: Platform): BoxLine {
-  const leg = new RelayLeg(platform.clock);
+  const leg = new RelayLeg(platform.clock, operator);
   leg.adopt(secretsFor(upstream, plan.leg));
   const headers = plan.headersFor(upstream);
   const asked = (path: string, json: string | undefined, limitMs: number, stop: Stop = createStop()) =>
@@ -42,7 +42,7 @@ export function openBoxLine(upstream: Upstream, plan: Plan, platform: Platform):
     async trouble() {
       let answer = await asked('/api/version', undefined, lifeLimitMs);
       // A relay tells what it wants to be shown.
-      if (!(answer instanceof GatewayError) && leg.learn(answer, answer.shown))
+      if (!(answer instanceof GatewayError) && leg.mayAskAgain(answer, answer.shown))
         answer = await asked('/api/version', undefined, lifeLimitMs);
       if (answer instanceof GatewayError) return wordsOf(troubleAdvice(upstream, answer));
       const refused = legTrouble(answer, answer.text, upstream.name);

@@ -145,6 +145,61 @@ describe('a relay behind a tunnel', () => {
   });
 
   it.each([
+    ['1', 401],
+    ['1', 200],
+    [`abcdef01.${'A'.repeat(43)}`, 401],
+    [`abcdef01.${'A'.repeat(43)}`, 200],
+  ])('is shown no caller where it only says that it is one: %s with %s', async (said, status) => {
+    const stage = await open({
+      boxes: [quickBox],
+      intercept: ({ url }) =>
+        new Response(url.endsWith('/api/version') ? '{"version":"0.12.0"}' : '{}', {
+          status,
+          headers: { 'x-corral-relay': said },
+        }),
+    });
+    await textOf(stage, stage.ask(...chat));
+    await stage.advance(60_000);
+    await textOf(stage, stage.ask(...chat));
+    expect(stage.passed.length).toBeGreaterThan(5);
+    expect(stage.passed.some(({ headers }) => headers.has('x-corral-caller'))).toBe(false);
+    // Each probe asks anew.
+    const challenges = stage.passed.flatMap(({ headers }) => headers.get('x-corral-challenge') ?? []);
+    expect(challenges.length).toBeGreaterThan(2);
+    expect(new Set(challenges).size).toBe(challenges.length);
+  });
+
+  it('is a relay no longer where a probe brings no proof', async () => {
+    let isTaken = false;
+    const stage = await open({ boxes: [quickBox], intercept: () => (isTaken ? new Response('no', { status: 404 }) : undefined) });
+    expect(stage.passed.at(-1)?.headers.has('x-corral-caller')).toBe(true);
+    isTaken = true;
+    await stage.advance(15_000);
+    const before = stage.passed.length;
+    await textOf(stage, stage.ask(...chat));
+    await stage.advance(30_000);
+    const later = stage.passed.slice(before);
+    expect(later.length).toBeGreaterThan(0);
+    expect(later.some(({ headers }) => headers.has('x-corral-caller'))).toBe(false);
+  });
+
+  it('takes no token that was meant for another relay with the same secret, and probes have no admin scope', async () => {
+    const stage = await open({ boxes: [quickBox, quickBox] });
+    const signed = stage.passed.filter(({ headers }) => headers.has('x-corral-caller'));
+    expect(new Set(signed.map(({ url }) => new URL(url).host)).size).toBe(2);
+    for (const { headers } of signed) {
+      const [payload = ''] = headers.get('x-corral-caller')?.split('.') ?? [];
+      expect(JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')))).not.toHaveProperty('admin');
+    }
+    const peer = { port: 3000, address: () => '203.0.113.7', onGone: () => undefined, waitUntil: () => undefined };
+    const request = new Request('http://localhost:3000/api/version', { headers: { host: 'localhost:3000' } });
+    const first = signed.find(({ url }) => url === 'http://relay-1.leg/api/version');
+    request.headers.set('x-corral-caller', first?.headers.get('x-corral-caller') ?? '');
+    const response = await stage.relays[1]?.gateway.fetch(request, peer);
+    expect([response?.status, await response?.text()]).toEqual([401, expect.stringContaining('meant for another relay')]);
+  });
+
+  it.each([
     ['another secret', { front: { relaySecret: 'not what the other end knows' } }, /same CORRAL_RELAY_SECRET/],
     ['no secret', { front: { relaySecret: undefined } }, /same CORRAL_RELAY_SECRET/],
     ['a clock that is wrong', { frontAheadMs: 61_000 }, /NTP/],

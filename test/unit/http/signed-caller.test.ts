@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { callerChecker, callerSigner, ReplayMemory, type SignedCaller } from '../../../src/http/signed-caller.ts';
+import {
+  audienceOf,
+  callerChecker,
+  callerSigner,
+  freshNumber,
+  ReplayMemory,
+  relayChecker,
+  relayProver,
+  type SignedCaller,
+  type SignedRequest,
+} from '../../../src/http/signed-caller.ts';
 
 const secret = 'sixteen letters and more';
 const nowMs = Date.UTC(2026, 0, 1);
@@ -7,9 +17,10 @@ const alice: SignedCaller = { name: 'alice', isAdmin: false, sharer: 'key:alice'
 const nobody: SignedCaller = { name: undefined, isAdmin: false, sharer: '', weight: 1, urgency: 'interactive' };
 const request = { method: 'POST', url: 'https://relay.example.com/v1/chat/completions?x=1' };
 
-const sign = callerSigner(secret);
+const signFor = callerSigner(secret);
+const sign = (caller: SignedCaller, asked: SignedRequest, atMs: number) => signFor(caller, asked, atMs, 'relay-1');
 const check = (...[token, asked = request, atMs = nowMs]: [string, { method: string; url: string }?, number?]) =>
-  callerChecker(secret)(token, asked, atMs);
+  callerChecker(secret, 'relay-1')(token, asked, atMs);
 
 describe('who calls, signed', () => {
   it.each([alice, nobody, { ...nobody, isAdmin: true, name: 'ops' }])('comes back as it was: %o', async (caller) => {
@@ -30,7 +41,7 @@ describe('who calls, signed', () => {
   });
 
   it('is not good with another secret', async () => {
-    expect(await check(await callerSigner(`${secret}!`)(alice, request, nowMs))).toBe('wrong');
+    expect(await check(await callerSigner(`${secret}!`)(alice, request, nowMs, 'relay-1'))).toBe('wrong');
   });
 
   it('is not good with a letter changed anywhere', async () => {
@@ -71,8 +82,16 @@ describe('who calls, signed', () => {
     expect(await check(await sign({ ...alice, weight }, request, nowMs))).toBe('wrong');
   });
 
+  it('is good at the relay that it is meant for, and at no other with the same secret', async () => {
+    const token = await signFor(alice, request, nowMs, 'relay-2');
+    expect(audienceOf(token)).toBe('relay-2');
+    expect(await check(token)).toBe('audience');
+    expect(await callerChecker(secret, 'relay-2')(token, request, nowMs)).toEqual(alice);
+    for (const none of ['', '.', 'e30.', 'bm8.x']) expect(audienceOf(none)).toBeUndefined();
+  });
+
   it('is good once', async () => {
-    const again = callerChecker(secret);
+    const again = callerChecker(secret, 'relay-1');
     const token = await sign(alice, request, nowMs);
     expect(await again(token, request, nowMs)).toEqual(alice);
     expect(await again(token, request, nowMs + 30_000)).toBe('used');
@@ -89,5 +108,34 @@ describe('who calls, signed', () => {
     for (const number of ['c', 'd', 'e']) memory.isFirst(number, 300, 101);
     expect(memory.size).toBe(3);
     expect(memory.isFirst('e', 300, 101)).toBe(false);
+  });
+});
+
+describe('a relay proves that it knows the secret', () => {
+  const challenge = 'AAAABBBBCCCCDDDD';
+
+  it('to who has asked, once, in its own name', async () => {
+    const said = await relayProver(secret, 'relay-1')(challenge);
+    // HMAC-SHA-256, made elsewhere, over "corral relay 1\nAAAABBBBCCCCDDDD\nrelay-1"
+    expect(said).toBe('relay-1.eYcm8-GV1Lvi7WYR69pjodNl0aPZ1khYcbobMIdqA6s');
+    const known = relayChecker(secret);
+    expect(await known(said ?? '', challenge)).toBe('relay-1');
+    expect(await known(said ?? '', 'AAAABBBBCCCCDDDE')).toBeUndefined();
+    expect(await known((said ?? '').replace('relay-1', 'relay-2'), challenge)).toBeUndefined();
+    expect(await relayChecker(`${secret}!`)(said ?? '', challenge)).toBeUndefined();
+  });
+
+  it.each(['', '1', 'relay-1', 'relay-1.', `relay-1.${'A'.repeat(43)}`, `.${'A'.repeat(43)}`, 'a.b.c', 'x'.repeat(10_000)])(
+    'and %s is no proof',
+    async (said) => expect(await relayChecker(secret)(said, challenge)).toBeUndefined(),
+  );
+
+  it.each(['', 'short', 'A'.repeat(65), 'AAAABBBBCCCC\nDDDD', 'AAAABBBBCCCCDDD='])('and %s is no challenge', (given) =>
+    expect(relayProver(secret, 'relay-1')(given)).toBeUndefined(),
+  );
+
+  it('no number comes twice', () => {
+    expect(new Set(Array.from({ length: 100 }, freshNumber)).size).toBe(100);
+    expect(freshNumber()).toMatch(/^[\w-]{16}$/);
   });
 });
