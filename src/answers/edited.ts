@@ -2,7 +2,7 @@
  * What was decided on is what leaves (design decisions 7, 14 and 15). Paths and models are judged before an upstream is chosen;
  * policies edit each try after that. So what they have made of it is judged once more, just before it is sent.
  */
-import type { Decided } from '../backends/attempt.ts';
+import type { Decided } from '../backends/attempt-tools.ts';
 import { GatewayError } from '../errors.ts';
 import type { Attempt, Exchange, Upstream } from '../exchange.ts';
 import { canonicalModel, isCloudModel, isModelAllowed } from '../fields/model-name.ts';

@@ -5,14 +5,15 @@
  */
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import { type Exchange, onGone } from '../exchange.ts';
-import { type AttemptsResult, type AttemptTools, type Payload, tryOne } from './attempt.ts';
+import { tryOne } from './attempt.ts';
+import type { AttemptsResult, AttemptTools, Payload } from './attempt-tools.ts';
 import { createFailures } from './failures.ts';
 import { failureAtOnce } from './first-bytes.ts';
 import { createRow, type Verdict } from './row.ts';
 import { ClientGone } from './send.ts';
 import type { Candidate } from './target.ts';
 
-export type { AttemptsResult, AttemptTools, Payload, Refusal } from './attempt.ts';
+export type { AttemptsResult, AttemptTools, Payload, Refusal } from './attempt-tools.ts';
 
 /** Before these, nothing of the request has reached anybody. */
 const beforeConnect = new Set(['upstream_refused', 'upstream_unresolved', 'upstream_tls']);

@@ -1,6 +1,6 @@
 /** When all have failed, the client gets the failure that tells it most, and not just the last one. */
 import type { GatewayError } from '../errors.ts';
-import type { AttemptsResult } from './attempt.ts';
+import type { AttemptsResult } from './attempt-tools.ts';
 
 type Failure = Extract<AttemptsResult, { kind: 'refused' }> | GatewayError;
 

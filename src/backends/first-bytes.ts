@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts';
 import { type Exchange, onGone, type StreamShape } from '../exchange.ts';
 import { ndjson } from '../streams/ndjson.ts';
 import { sse } from '../streams/sse.ts';
-import type { AttemptsResult, AttemptTools } from './attempt.ts';
+import type { AttemptsResult, AttemptTools } from './attempt-tools.ts';
 import { ClientGone } from './send.ts';
 
 type AnsweredTry = Extract<AttemptsResult, { kind: 'answered' }>;
