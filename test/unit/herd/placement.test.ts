@@ -66,10 +66,29 @@ describe('T5: models stay where they are warm', () => {
     expect(p95Ms).toBeLessThan(9_000);
   });
 
-  it('gets over bursts for one model with a third of the loads of round robin', async () => {
-    const { whole, loads } = await played(bursts());
+  it('gets over bursts for one model with a third of the loads of round robin, and sooner', async () => {
+    const { whole, loads, p95Ms } = await played(bursts());
     expect(whole).toBe(200);
-    expect(3 * loads).toBeLessThanOrEqual(loadsOf((await playThrough('round robin', bursts())).herd));
+    const peer = await playThrough('round robin', bursts());
+    expect(3 * loads).toBeLessThanOrEqual(loadsOf(peer.herd));
+    expect(p95Ms).toBeLessThan(0.9 * figuresOf(peer.seen).p95Ms);
+  });
+
+  it('loads a busy model on an empty box while its calls go on where it is: hardly anybody but the first waits for a load', async () => {
+    const random = createRandom(13);
+    const box = { models: [small], keepAliveMs: 7_200_000 };
+    let atMs = 0;
+    const talks = Array.from({ length: 200 }, (_, at) => {
+      atMs += at < 5 ? 20_000 : random.gapMs(0.6);
+      return talk({ atMs: Math.round(atMs), turns: [turn({ outputTokens: 64 })] });
+    });
+    const { seen, loads, p95Ms } = await played({ ...traceOf(talks), boxes: [box, box, box] });
+    expect(loads).toBeGreaterThanOrEqual(2);
+    expect(loads).toBeLessThanOrEqual(3);
+    expect(new Set(seen.map(({ headers }) => headers.get('x-corral-box'))).size).toBe(loads);
+    // A load takes five seconds.
+    expect(seen.filter(({ firstTokenMs = 0, startMs }) => firstTokenMs - startMs > 4_900).length).toBeLessThanOrEqual(4);
+    expect(p95Ms).toBeLessThan(1_500);
   });
 });
 
@@ -130,5 +149,15 @@ describe('T14: conversations stay where their beginning is in the cache', () => 
     const { whole, p50Ms } = await played(wide);
     expect(whole).toBe(300);
     expect(2 * p50Ms).toBeLessThan(figuresOf((await playThrough('round robin', wide)).seen).p50Ms);
+  });
+
+  it('lets no turn wait for a cache that is gone: with two slots a box half of the turns come in half the time, and the slowest sooner, too', async () => {
+    const { whole, p50Ms, p95Ms } = await played(chat());
+    expect(whole).toBe(300);
+    for (const kind of ['round robin', 'least connections'] as const) {
+      const peer = figuresOf((await playThrough(kind, chat())).seen);
+      expect(2 * p50Ms).toBeLessThan(peer.p50Ms);
+      expect(p95Ms).toBeLessThan(0.85 * peer.p95Ms);
+    }
   });
 });
