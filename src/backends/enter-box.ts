@@ -33,8 +33,10 @@ export function enterBox(entrant: Entrant, tools: AttemptTools): Entered | Promi
   const { path, query } = outgoing;
   const settled = settle(entrant, tools);
   const admitted = attempt.isBox ? admit(attempt.exchange, candidate, settled?.numCtx, tools) : undefined;
-  if (!(admitted instanceof Promise)) return { lease: admitted, native: settled?.native };
-  return admitted.then((lease) => {
+  if (admitted === undefined || (!(admitted instanceof Promise) && admitted.loadMs === 0)) {
+    return { lease: admitted, native: settled?.native };
+  }
+  const enter = (lease: Lease): Entered => {
     if (lease.loadMs === 0) return { lease, native: settled?.native };
     // A load has told how large the context is, and others may have asked for more meanwhile: what was settled before would load anew.
     if (settled?.native !== undefined) {
@@ -42,7 +44,8 @@ export function enterBox(entrant: Entrant, tools: AttemptTools): Entered | Promi
       Object.assign(outgoing, { path, query });
     }
     return { lease, native: settleAgain(entrant, lease, tools)?.native };
-  });
+  };
+  return admitted instanceof Promise ? admitted.then(enter) : enter(admitted);
 }
 
 /** The slot is free again where this throws. */
