@@ -226,6 +226,8 @@ class FakeBox implements FakeOllama {
 
   #faultsFor(request: GrowingRequest, pathname: string): Faults {
     const { times } = this.#faults;
+    // A load says nothing, so nothing of it can break off half-way.
+    if (breaksAnswers(this.#faults) && isLoad(pathname, request.body)) return noFaults;
     if (times === undefined || !isInference(pathname) || request.method !== 'POST') return this.#faults;
     if (times <= 0) return noFaults;
     const faults = this.#faults;
@@ -236,6 +238,15 @@ class FakeBox implements FakeOllama {
   get #promptTokens(): number {
     return this.#options.promptTokens ?? 19;
   }
+}
+
+function breaksAnswers({ crashAfterTokens, cutAfterChunks, endAfterChunks, stallAfterChunks }: Faults): boolean {
+  return [crashAfterTokens, cutAfterChunks, endAfterChunks, stallAfterChunks].some((after) => after !== undefined);
+}
+
+/** Without a prompt and without an input the model is loaded, and that is all. */
+function isLoad(pathname: string, body: string): boolean {
+  return (pathname === '/api/generate' && !body.includes('"prompt"')) || (pathname === '/api/embed' && !body.includes('"input"'));
 }
 
 function pathnameOf(path: string): string {
