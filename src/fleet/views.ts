@@ -39,7 +39,7 @@ export function viewOf(
     waiting: slots.waiting(model),
     slots: slots.limitOf(model) ?? Math.max(1, known?.mostSaying ?? 1),
     leftMs: busy === 0 ? none : leftMsOf(underWay, model, nowMs, beliefs),
-    crowd: underWay.size === 0 ? alone : crowdOf(underWay, model, nowMs, (name) => rates.of(name) ?? usualRates),
+    crowd: underWay.length === 0 ? alone : crowdOf(underWay, model, nowMs, (name) => rates.of(name) ?? usualRates),
     conversationsSince: sinceOf(known?.recent, conversation),
     othersBusy: Math.max(0, slots.busy() - busy),
     ...beliefs,

@@ -57,7 +57,8 @@ export function createIdleWatch(limits: IdleLimits): IdleWatch {
 class Sweep {
   readonly #limits: IdleLimits;
   readonly #onEmpty: (() => void) | undefined;
-  readonly #entries = new Set<WatchEntry>();
+  /** In no order; each knows its place. Not a Set: one that gains and loses an entry with each answer costs more than all else here. */
+  readonly #entries: WatchEntry[] = [];
   readonly #look = () => this.#sweep();
   #cancel: (() => void) | undefined;
 
@@ -67,18 +68,26 @@ class Sweep {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.length;
   }
 
   add(stream: WatchedStream | undefined): StreamWatch {
     const entry = new WatchEntry(stream, this, this.#limits);
-    this.#entries.add(entry);
+    entry.place = this.#entries.push(entry) - 1;
     this.#schedule();
     return entry;
   }
 
   remove(entry: WatchEntry): void {
-    if (!this.#entries.delete(entry) || this.#entries.size > 0) return;
+    const { place } = entry;
+    if (place < 0) return;
+    entry.place = -1;
+    const last = this.#entries.pop();
+    if (last !== undefined && last !== entry) {
+      this.#entries[place] = last;
+      last.place = place;
+    }
+    if (this.#entries.length > 0) return;
     this.#cancel?.();
     this.#cancel = undefined;
     this.#onEmpty?.();
@@ -93,7 +102,10 @@ class Sweep {
     const { clock, maxSilentMs } = this.#limits;
     const nowMs = clock.now();
     let failure: { readonly thrown: unknown } | undefined;
-    for (const entry of this.#entries) {
+    // From the end: whoever leaves meanwhile is replaced by one that was looked at already.
+    for (let at = this.#entries.length - 1; at >= 0; at--) {
+      const entry = this.#entries[at];
+      if (entry === undefined) continue;
       // A listener that throws keeps nobody else from being looked at, now or later.
       try {
         entry.look(nowMs);
@@ -102,13 +114,13 @@ class Sweep {
       }
       if (entry.isSilentFor(maxSilentMs, nowMs)) void this.#ask(entry);
     }
-    if (this.#entries.size > 0) this.#schedule();
+    if (this.#entries.length > 0) this.#schedule();
     if (failure !== undefined) throw failure.thrown;
   }
 
   async #ask(entry: WatchEntry): Promise<void> {
     const isAlive = await entry.ask();
-    if (isAlive || entry.hasMoved || !this.#entries.has(entry)) return entry.trust(this.#limits.clock.now());
+    if (isAlive || entry.hasMoved || entry.place < 0) return entry.trust(this.#limits.clock.now());
     this.remove(entry);
     entry.stream?.onDead();
   }
@@ -122,6 +134,8 @@ interface Alarm {
 
 class WatchEntry implements StreamWatch {
   readonly stream: WatchedStream | undefined;
+  /** Where its sweep holds it; −1: nowhere. */
+  place = -1;
   /** Since the last sweep. A flag and not a time: reading the clock at every chunk costs more than the rest of the tap. */
   hasMoved = false;
   readonly #sweep: Sweep;

@@ -109,12 +109,12 @@ describe('what calls teach', () => {
     const { rates } = createRates();
     const runs = [rates.granted(warm), rates.granted(warm), rates.granted(warm)];
     runs[0]?.began();
-    expect([rates.underWay.size, rates.of('chat')?.saying]).toEqual([3, 1]);
+    expect([rates.underWay.length, rates.of('chat')?.saying]).toEqual([3, 1]);
     runs[0]?.end({ how: 'completed', promptTokens: 10 });
     runs[1]?.end({ how: 'failed' });
     runs[2]?.end(undefined);
     runs[2]?.end(undefined);
-    expect([rates.underWay.size, rates.of('chat')?.saying, rates.of('chat')?.mostSaying]).toEqual([0, 0, 1]);
+    expect([rates.underWay.length, rates.of('chat')?.saying, rates.of('chat')?.mostSaying]).toEqual([0, 0, 1]);
   });
 
   it('learns how its estimate of tokens is off, where it predicted', () => {

@@ -186,3 +186,23 @@ test('a listener that throws ends the watch for nobody', async () => {
   broken.stop();
   expect([clock.pending, watch.size]).toEqual([0, 0]);
 });
+
+test('streams that end others while all are looked at keep nobody from being looked at', async () => {
+  // Whoever rings ends these: itself, those before it, those after it.
+  for (const ended of [[0], [4], [0, 4], [1, 2], [2], [3, 0], [0, 1, 3, 4], [4, 3, 2, 1, 0]]) {
+    const { clock, watch } = setUp();
+    const rung: number[] = [];
+    const streams = [0, 1, 2, 3, 4].map(() => watch.watch());
+    for (const [index, stream] of streams.entries())
+      stream.once(3_000, () => {
+        rung.push(index);
+        if (index === 2) for (const other of ended) streams[other]?.stop();
+      });
+    await clock.advance(10_000);
+    const left = [0, 1, 2, 3, 4].filter((index) => !ended.includes(index));
+    // Those that were ended may have rung before; nobody rings twice.
+    expect(new Set(rung).size).toBe(rung.length);
+    expect(rung.filter((index) => left.includes(index)).sort()).toEqual(left);
+    expect(watch.size).toBe(left.length);
+  }
+});
