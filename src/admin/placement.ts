@@ -1,6 +1,6 @@
 /** `GET /placement?model=…`: what a call would meet at each box now, what is known of it for that, and the order. For people. */
 import type { Hono } from 'hono';
-import type { PlacementLine } from '../fleet/place.ts';
+import type { PlacementLine } from '../fleet/placement/place.ts';
 import type { AdminEnv } from './access.ts';
 
 /** Of a call with so many tokens in its prompt; `conversation`: what tells it apart, as `x-session-id` or the like would. */

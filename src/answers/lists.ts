@@ -3,7 +3,7 @@ import type { AiBackend } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import type { Exchange, KnownModel, Protocol } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
-import { missingModelAdvice, wordsOf } from '../fleet/advice.ts';
+import { missingModelAdvice, wordsOf } from '../fleet/asking/advice.ts';
 import { anthropicModel, anthropicModels, ollamaPs, ollamaTags, openaiModel, openaiModels } from '../protocols/model-lists.ts';
 import { answerPassthrough } from './passthrough.ts';
 import type { AnswerTools } from './tools.ts';

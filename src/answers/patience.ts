@@ -6,7 +6,7 @@
 import type { Answered } from '../backends/send.ts';
 import { type ErrorCode, GatewayError, gatewayErrorOf } from '../errors.ts';
 import type { Attempt, Call, Exchange } from '../exchange.ts';
-import { messageOf } from '../fleet/advice.ts';
+import { messageOf } from '../fleet/asking/advice.ts';
 import { waitWordsOf } from '../protocols/heartbeats.ts';
 import type { StreamWatch } from '../streams/idle.ts';
 import { EarlyBody, type Following } from './early-body.ts';

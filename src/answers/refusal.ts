@@ -15,10 +15,10 @@ import {
   missingModelAdvice,
   outOfMemoryAdvice,
   wordsOf,
-} from '../fleet/advice.ts';
-import { isRelayRefusal, relayRefusalAdvice } from '../fleet/leg-trouble.ts';
-import type { LoadFailed } from '../fleet/load-answer.ts';
-import { tunnelFault } from '../fleet/tunnels.ts';
+} from '../fleet/asking/advice.ts';
+import { isRelayRefusal, relayRefusalAdvice } from '../fleet/asking/leg-trouble.ts';
+import { tunnelFault } from '../fleet/asking/tunnels.ts';
+import type { LoadFailed } from '../fleet/loads/load-answer.ts';
 import { tellBox } from './placed.ts';
 import { addWarnings } from './relay.ts';
 import type { AnswerTools } from './tools.ts';

@@ -3,7 +3,7 @@ import type { Answered } from '../backends/send.ts';
 import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Exchange, type Protocol } from '../exchange.ts';
-import { slowWarning } from '../fleet/advice.ts';
+import { slowWarning } from '../fleet/asking/advice.ts';
 import { OpenedBody } from '../http/early-answer.ts';
 import { relayHeader } from '../http/signed-caller.ts';
 import { completionReaderOf, readAlong } from './completion.ts';

@@ -3,7 +3,7 @@ import type { AttemptTools } from '../backends/attempts.ts';
 import type { FleetConfig } from '../config/fleet.ts';
 import type { CallAllowances } from '../exchange.ts';
 import type { Herd } from '../fleet/fleet.ts';
-import type { TokenRatios } from '../fleet/token-ratio.ts';
+import type { TokenRatios } from '../fleet/rates/token-ratio.ts';
 import type { IdleWatch } from '../streams/idle.ts';
 import type { Leg } from './leg.ts';
 import type { Exchanges } from './open-exchange.ts';

@@ -1,7 +1,7 @@
 /** No upstream could be reached: the error says what happened and what to do, in the words of the troubleshooting page. */
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { troubleAdvice, wordsOf } from '../fleet/advice.ts';
+import { troubleAdvice, wordsOf } from '../fleet/asking/advice.ts';
 
 /** More boxes than this are not told of one by one. */
 const maxTold = 4;

@@ -2,7 +2,7 @@
 import type { AddedModel, AiBackend } from '../backends/target.ts';
 import type { Exchange, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel, isCloudModel, isModelAllowed } from '../fields/model-name.ts';
-import { demoModel } from '../fleet/demo.ts';
+import { demoModel } from '../fleet/demo/demo.ts';
 import type { ExtraModel } from '../protocols/model-lists.ts';
 import type { AnswerTools } from './tools.ts';
 

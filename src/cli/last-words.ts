@@ -1,5 +1,5 @@
 /** The end of the process: traces that still wait are sent before it. */
-import { within } from '../fleet/ask.ts';
+import { within } from '../fleet/asking/ask.ts';
 import type { Clock } from '../platform.ts';
 
 export interface LastWords {

@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 import { type Backend, targetsOf } from '../backends/target.ts';
 import type { Config, PolicyOptions, RouteConfig } from '../config/schema.ts';
 import type { GatewayEnv, Upstream } from '../exchange.ts';
-import type { LegSecrets } from '../fleet/relay.ts';
+import type { LegSecrets } from '../fleet/asking/relay.ts';
 import type { SideCalls } from '../http/side-calls.ts';
 import type { Platform } from '../platform.ts';
 import { type ApiKeyOptions, apiKey } from '../policies/apiKey.ts';

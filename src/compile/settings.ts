@@ -1,6 +1,6 @@
 /** The settings of the whole process, with their defaults by runtime (design decision 10). */
 import type { Config, FleetConfig } from '../config/schema.ts';
-import type { LegSecrets } from '../fleet/relay.ts';
+import type { LegSecrets } from '../fleet/asking/relay.ts';
 import type { FleetTuning } from '../fleet/tuning.ts';
 import type { Platform } from '../platform.ts';
 import type { PlanSettings } from './plan.ts';

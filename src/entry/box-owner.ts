@@ -14,10 +14,10 @@
 import { gatewayErrorOf } from '../errors.ts';
 import type { Ask, Wait, Waiter } from '../exchange.ts';
 import { admitTo } from '../fleet/admission.ts';
-import { within } from '../fleet/ask.ts';
+import { within } from '../fleet/asking/ask.ts';
 import type { Box } from '../fleet/box.ts';
 import { type BoxWanted, createBoxes } from '../fleet/boxes.ts';
-import { LoadFailed } from '../fleet/load-answer.ts';
+import { LoadFailed } from '../fleet/loads/load-answer.ts';
 import type { Grant } from '../fleet/owner.ts';
 import type { Clock, Platform } from '../platform.ts';
 import { createWorkersPlatform } from './workers-platform.ts';

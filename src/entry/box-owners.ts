@@ -2,7 +2,7 @@
 import { type ErrorCode, errorTable, GatewayError } from '../errors.ts';
 import type { Ask, Upstream, Waiter } from '../exchange.ts';
 import type { BoxWanted } from '../fleet/boxes.ts';
-import { LoadFailed } from '../fleet/load-answer.ts';
+import { LoadFailed } from '../fleet/loads/load-answer.ts';
 import type { BoxOwner, Grant, OwnerOf } from '../fleet/owner.ts';
 import type { Platform } from '../platform.ts';
 import type { Admission, AdmissionLine, Refused } from './box-owner.ts';

@@ -1,9 +1,9 @@
 /** How a call comes to a box: first a slot, in turn, and then the model in memory. */
 import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
-import type { Loads } from './loads.ts';
+import type { Loads } from './loads/loads.ts';
 import type { BoxOwner, Grant } from './owner.ts';
-import type { Run } from './rates.ts';
-import type { Slot, Slots } from './slots.ts';
+import type { Run } from './rates/rates.ts';
+import type { Slot, Slots } from './slots/slots.ts';
 
 export interface AdmissionParts {
   readonly slots: Slots;

@@ -5,12 +5,12 @@
  */
 import type { Upstream } from '../exchange.ts';
 import type { Platform } from '../platform.ts';
-import { createStop } from './ask.ts';
+import { createStop } from './asking/ask.ts';
+import { createShows, type Shows } from './asking/shows.ts';
 import { Box } from './box.ts';
 import { createDriftWatch, driftOf } from './drift.ts';
 import type { OwnerOf } from './owner.ts';
 import { createRounds } from './rounds.ts';
-import { createShows, type Shows } from './shows.ts';
 import type { BoxWanted } from './wanted.ts';
 
 export type { BoxWanted } from './wanted.ts';

@@ -3,11 +3,11 @@ import type { Ask, LeaseSeen } from '../exchange.ts';
 import type { Clock } from '../platform.ts';
 import type { AdmissionParts } from './admission.ts';
 import type { Box } from './box.ts';
-import type { Loads } from './loads.ts';
+import type { Loads } from './loads/loads.ts';
 import type { BoxOwner } from './owner.ts';
-import type { Run } from './rates.ts';
-import type { Slots } from './slots.ts';
-import { isInMemory } from './views.ts';
+import { isInMemory } from './placement/views.ts';
+import type { Run } from './rates/rates.ts';
+import type { Slots } from './slots/slots.ts';
 
 /** Made before the call waits: afterwards the model is in memory. One object for each call, where closures would be five. */
 export class Entry implements AdmissionParts {

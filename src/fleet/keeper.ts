@@ -1,6 +1,6 @@
 /** What the people behind the counter ask of the herd: how it is, look again, take a box out of service, keep models warm. */
 import type { Platform } from '../platform.ts';
-import { within } from './ask.ts';
+import { within } from './asking/ask.ts';
 import type { Box } from './box.ts';
 import type { Boxes } from './boxes.ts';
 import { driftOf } from './drift.ts';

@@ -3,11 +3,11 @@
  * it. Plain data; members may be added, never removed. Times in milliseconds, sizes in bytes; null: not known.
  */
 
-import { troubleAdvice } from './advice.ts';
-import type { RunningModel } from './answers.ts';
+import { troubleAdvice } from './asking/advice.ts';
+import type { RunningModel } from './asking/answers.ts';
+import type { Shows } from './asking/shows.ts';
 import type { Box } from './box.ts';
 import { type Drift, driftOf } from './drift.ts';
-import type { Shows } from './shows.ts';
 import { type WarmReport, type WarmRule, warmReportOf } from './warm.ts';
 
 export interface FleetReport {

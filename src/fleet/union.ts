@@ -1,7 +1,7 @@
 /** What several boxes have, as one list: each model once. */
 import type { KnownModel } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
-import { instantOf, type RunningModel } from './answers.ts';
+import { instantOf, type RunningModel } from './asking/answers.ts';
 
 export interface ListedModel {
   /** As the box tells of it that has the newest copy. */

@@ -1,6 +1,6 @@
 /** A box as a plan wants it. */
 import type { Upstream } from '../exchange.ts';
-import type { LegSecrets } from './relay.ts';
+import type { LegSecrets } from './asking/relay.ts';
 import type { FleetTuning } from './tuning.ts';
 
 export interface BoxWanted {

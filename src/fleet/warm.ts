@@ -7,13 +7,13 @@ import { GatewayError } from '../errors.ts';
 import type { Ask, Waiter } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Clock, Platform } from '../platform.ts';
-import { messageOf } from './advice.ts';
-import { instantOf } from './answers.ts';
-import { createStop } from './ask.ts';
+import { messageOf } from './asking/advice.ts';
+import { instantOf } from './asking/answers.ts';
+import { createStop } from './asking/ask.ts';
 import type { Box } from './box.ts';
-import { roomOf } from './capacity.ts';
-import { loadRequestOf } from './load-answer.ts';
-import { viewOf } from './views.ts';
+import { loadRequestOf } from './loads/load-answer.ts';
+import { viewOf } from './placement/views.ts';
+import { roomOf } from './rates/capacity.ts';
 import type { WarmTry } from './warm-try.ts';
 
 export interface WarmRule {

@@ -34,6 +34,9 @@ const rows: Readonly<Record<string, number>> = {
 };
 
 const strangers = 4;
+
+/** Rooms inside of `fleet/`, by row; rooms of one row are strangers. Its own files stand between them and are not held to rows. */
+const fleetRows: Readonly<Record<string, number>> = { asking: 1, demo: 1, slots: 2, loads: 2, rates: 2, placement: 3 };
 const runtimeRooms = new Set(['entry', 'cli']);
 const importPattern =
   /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g;
@@ -85,6 +88,19 @@ describe('layers', () => {
         .map((target) => `${file.path} -> ${target}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('lets no room of the fleet import upwards, nor strangers each other', () => {
+    const fleetRoomOf = (path: string) => /^fleet\/([^/]+)\//.exec(path)?.[1];
+    const moves = files.flatMap((file) => inside(file).map((target) => [file.path, target] as const));
+    const between = moves.map(([from, to]) => ({ from, to, own: fleetRoomOf(from), other: fleetRoomOf(to) }));
+    const rooms = new Set(between.flatMap(({ own }) => own ?? []));
+    expect([...rooms].sort()).toEqual(Object.keys(fleetRows).sort());
+    const wrong = between.filter(
+      ({ own, other }) =>
+        own !== undefined && other !== undefined && own !== other && (fleetRows[other] ?? 9) >= (fleetRows[own] ?? 0),
+    );
+    expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
   it('has no import cycle', () => {

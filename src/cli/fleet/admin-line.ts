@@ -1,6 +1,6 @@
 /** Asks a running Corral at its admin address. */
 import { GatewayError } from '../../errors.ts';
-import { ask, createStop } from '../../fleet/ask.ts';
+import { ask, createStop } from '../../fleet/asking/ask.ts';
 import type { Platform } from '../../platform.ts';
 import { plainText } from '../table.ts';
 

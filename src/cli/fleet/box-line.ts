@@ -2,12 +2,12 @@
 import type { CompiledPlan } from '../../compile/compile.ts';
 import { GatewayError, gatewayErrorOf } from '../../errors.ts';
 import type { Upstream } from '../../exchange.ts';
-import { troubleAdvice, wordsOf } from '../../fleet/advice.ts';
-import { standingOf } from '../../fleet/answers.ts';
-import { type Answer, ask, createStop, type Stop } from '../../fleet/ask.ts';
+import { troubleAdvice, wordsOf } from '../../fleet/asking/advice.ts';
+import { standingOf } from '../../fleet/asking/answers.ts';
+import { type Answer, ask, createStop, type Stop } from '../../fleet/asking/ask.ts';
+import { legTrouble } from '../../fleet/asking/leg-trouble.ts';
+import { operator, RelayLeg, secretsFor } from '../../fleet/asking/relay.ts';
 import { placeOf } from '../../fleet/boxes.ts';
-import { legTrouble } from '../../fleet/leg-trouble.ts';
-import { operator, RelayLeg, secretsFor } from '../../fleet/relay.ts';
 import { isEarly, openEarly } from '../../http/early-answer.ts';
 import type { Platform, UpstreamResponse } from '../../platform.ts';
 import { CommandError, exitCodes } from '../command.ts';

@@ -1,10 +1,10 @@
 /** `corral fleet load` and `unload`: a model into the memory of one box, and out of it. */
 import { GatewayError } from '../../errors.ts';
 import { canonicalModel } from '../../fields/model-name.ts';
-import { messageOf, troubleAdvice, wordsOf } from '../../fleet/advice.ts';
-import { type RunningModel, runningOf } from '../../fleet/answers.ts';
-import { type Answer, createStop } from '../../fleet/ask.ts';
-import { factsOf } from '../../fleet/shows.ts';
+import { messageOf, troubleAdvice, wordsOf } from '../../fleet/asking/advice.ts';
+import { type RunningModel, runningOf } from '../../fleet/asking/answers.ts';
+import { type Answer, createStop } from '../../fleet/asking/ask.ts';
+import { factsOf } from '../../fleet/asking/shows.ts';
 import {
   CommandError,
   type CommandLine,

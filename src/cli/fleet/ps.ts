@@ -1,5 +1,5 @@
 /** `corral fleet ps`: what is in memory, over all boxes. */
-import { instantOf } from '../../fleet/answers.ts';
+import { instantOf } from '../../fleet/asking/answers.ts';
 import type { BoxState, RunningState } from '../../fleet/report.ts';
 import { type CommandScope, exitCodes, readLine } from '../command.ts';
 import { sizeText, spanText, tableLines } from '../table.ts';

@@ -1,6 +1,6 @@
 /** One pull at one box: the lines of `/api/pull` (Ollama api/types.go ProgressResponse) become progress. */
 import { GatewayError } from '../../errors.ts';
-import { messageOf } from '../../fleet/advice.ts';
+import { messageOf } from '../../fleet/asking/advice.ts';
 import type { Clock } from '../../platform.ts';
 import { plainText } from '../table.ts';
 import type { BoxLine } from './box-line.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Ask as BoxAsk, KnownModel, Upstream, Waiter } from '../../../src/exchange.ts';
 import { admitTo } from '../../../src/fleet/admission.ts';
-import { createSlots } from '../../../src/fleet/slots.ts';
+import { createSlots } from '../../../src/fleet/slots/slots.ts';
 import { usualTuning } from '../../../src/fleet/tuning.ts';
 import { knownModel, runner } from './fake-herd.ts';
 import { type Answer, client, createStage, type Script, type Sent, type Stage } from './stage.ts';

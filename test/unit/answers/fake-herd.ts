@@ -1,7 +1,7 @@
 import type { GatewayError } from '../../../src/errors.ts';
 import type { KnownModel, Lease, LeaseSeen, ModelFacts, Upstream } from '../../../src/exchange.ts';
 import { canonicalModel } from '../../../src/fields/model-name.ts';
-import type { RunningModel } from '../../../src/fleet/answers.ts';
+import type { RunningModel } from '../../../src/fleet/asking/answers.ts';
 import type { Herd } from '../../../src/fleet/fleet.ts';
 import { unionOfModels, unionOfRunners } from '../../../src/fleet/union.ts';
 

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
 import { admitTo } from '../../../src/fleet/admission.ts';
-import type { Loads } from '../../../src/fleet/loads.ts';
-import { createSlots, type Slots } from '../../../src/fleet/slots.ts';
+import type { Loads } from '../../../src/fleet/loads/loads.ts';
+import { createSlots, type Slots } from '../../../src/fleet/slots/slots.ts';
 import { usualTuning } from '../../../src/fleet/tuning.ts';
 import { createRandom, type Random } from '../../support/herd/random.ts';
 import { client, createStage, type Script, type Stage } from './stage.ts';

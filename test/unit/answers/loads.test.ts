@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Upstream, Waiter } from '../../../src/exchange.ts';
-import { LoadFailed } from '../../../src/fleet/load-answer.ts';
+import { LoadFailed } from '../../../src/fleet/loads/load-answer.ts';
 import { client, type Stage } from './stage.ts';
 import { boxes, chat, json, stageOf } from './words.ts';
 

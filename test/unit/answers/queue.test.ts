@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { admitTo } from '../../../src/fleet/admission.ts';
-import { createSlots } from '../../../src/fleet/slots.ts';
+import { createSlots } from '../../../src/fleet/slots/slots.ts';
 import { usualTuning } from '../../../src/fleet/tuning.ts';
 import { client, createStage, type Stage } from './stage.ts';
 import { box, boxes, chat, json } from './words.ts';

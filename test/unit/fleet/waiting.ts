@@ -1,6 +1,6 @@
 /** Who asks for a slot, as a test writes it down. */
 import type { Ask, BoxOptions, Upstream, Wait, Waiter } from '../../../src/exchange.ts';
-import { createSlots, type Slot, type Slots, type SlotsSetting } from '../../../src/fleet/slots.ts';
+import { createSlots, type Slot, type Slots, type SlotsSetting } from '../../../src/fleet/slots/slots.ts';
 import { type FleetTuning, usualTuning } from '../../../src/fleet/tuning.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 

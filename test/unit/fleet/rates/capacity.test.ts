@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type { RunningModel } from '../../../../src/fleet/asking/answers.ts';
+import { Capacity, type Occupant, roomOf, victimsOf } from '../../../../src/fleet/rates/capacity.ts';
+
+const options = { weight: 1, slots: undefined, reserveBytes: 0, vramBytes: undefined, maxLoaded: undefined, headers: {} };
+const unknown = { bytes: undefined, models: undefined };
+
+function occupant(model: string, bytes: number, given: Partial<Occupant> = {}): Occupant {
+  return { model, bytes, isBusy: false, idleMs: 1_000, ...given };
+}
+
+const names = (victims: readonly Occupant[]) => victims.map(({ model }) => model);
+
+describe('what a load pushes out', () => {
+  const held = [
+    occupant('a', 6, { idleMs: 10 }),
+    occupant('b', 6, { idleMs: 99 }),
+    occupant('c', 6, { isBusy: true, idleMs: 0 }),
+  ];
+
+  it('is nothing while there is room, or nobody knows how much there is', () => {
+    expect(victimsOf(held, 6, unknown)).toEqual([]);
+    expect(victimsOf(held, 6, { bytes: 24, models: 4 })).toEqual([]);
+  });
+
+  it('is idle models first, those that were used longest ago, as many as must go', () => {
+    expect(names(victimsOf(held, 6, { bytes: 23, models: undefined }))).toEqual(['b']);
+    expect(names(victimsOf(held, 8, { bytes: 20, models: undefined }))).toEqual(['b']);
+    expect(names(victimsOf(held, 12, { bytes: 20, models: undefined }))).toEqual(['b', 'a']);
+    expect(names(victimsOf(held, 20, { bytes: 20, models: undefined }))).toEqual(['b', 'a', 'c']);
+  });
+
+  it('goes by the number of models, too', () => {
+    expect(names(victimsOf(held, 1, { bytes: 1_000, models: 3 }))).toEqual(['b']);
+    expect(names(victimsOf(held, 1, { bytes: 1_000, models: 1 }))).toEqual(['b', 'a', 'c']);
+  });
+});
+
+describe('the room', () => {
+  it('is what was configured, less what the owner keeps, before what was learnt', () => {
+    expect(roomOf({ ...options, vramBytes: 24, reserveBytes: 4, maxLoaded: 2 }, { bytes: 10, models: 9 })).toEqual({
+      bytes: 20,
+      models: 2,
+    });
+    expect(roomOf({ ...options, reserveBytes: 4 }, { bytes: 10, models: undefined })).toEqual({ bytes: 10, models: undefined });
+    expect(roomOf(undefined, unknown)).toEqual(unknown);
+  });
+});
+
+describe('learning', () => {
+  const laterMs = Date.UTC(2026, 0, 1);
+  const running = (bytes: number, expiresAt = '2026-01-01T00:05:00Z'): RunningModel => ({
+    name: '',
+    digest: '',
+    item: '',
+    sizeBytes: bytes,
+    vramBytes: bytes,
+    contextLength: 4_096,
+    expiresAt,
+  });
+  const looks = (...seen: Record<string, RunningModel>[]) => {
+    const capacity = new Capacity();
+    for (const [index, one] of seen.entries()) capacity.saw(new Map(Object.entries(one)), index, laterMs);
+    return capacity;
+  };
+
+  it('takes the memory for full when one vanishes before its time while another comes', () => {
+    expect(looks({ a: running(10) }, { b: running(8) }).room.bytes).toBe(17);
+    expect(looks({ a: running(10) }, { b: running(8) }, { c: running(4), b: running(8) }).room.bytes).toBe(17);
+    expect(looks({ a: running(10) }, { b: running(8) }, { c: running(6) }).room.bytes).toBe(13);
+  });
+
+  it('learns nothing from a model that only goes or only comes, or whose time was over', () => {
+    expect(looks({ a: running(10) }, {}, { b: running(8) }).room).toEqual(unknown);
+    expect(looks({ a: running(10, '2026-01-01T00:00:03Z') }, { b: running(8) }).room).toEqual(unknown);
+  });
+
+  it('believes its eyes: what was seen in memory at once fits', () => {
+    const capacity = looks({ a: running(10) }, { b: running(8) }, { a: running(10), b: running(8) });
+    expect(capacity.room.bytes).toBe(18);
+  });
+
+  it('learns a limit of models where there was room in bytes', () => {
+    const capacity = looks(
+      { a: running(30), b: running(30) },
+      {},
+      { c: running(1), d: running(1) },
+      { d: running(1), e: running(1) },
+    );
+    expect(capacity.room).toEqual({ bytes: undefined, models: 2 });
+  });
+
+  it('remembers what a model took up, for 256 models', () => {
+    const capacity = looks({ a: { ...running(10), vramBytes: 0 } }, {});
+    expect([capacity.bytesOf('a'), capacity.bytesOf('b')]).toEqual([10, undefined]);
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, number) => [`m${number}`, running(1)]));
+    expect([looks(many).bytesOf('m255'), looks(many).bytesOf('m256')]).toEqual([1, undefined]);
+  });
+});
