@@ -4,8 +4,22 @@
  */
 import { FieldError } from './text-field.ts';
 
-/** The form in which two names of one model are equal: `LLAMA3.2` → `llama3.2:latest`, `library/x:local` → `x:latest`. */
+let lastName: string | undefined;
+let lastCanonical = '';
+
+/**
+ * The form in which two names of one model are equal: `LLAMA3.2` → `llama3.2:latest`, `library/x:local` → `x:latest`. The last
+ * answer is kept: a request asks about its one name a dozen times, and so does the next request.
+ */
 export function canonicalModel(name: string): string {
+  if (name !== lastName) {
+    lastCanonical = canonicalOf(name);
+    lastName = name;
+  }
+  return lastCanonical;
+}
+
+function canonicalOf(name: string): string {
   let model = name.trim().toLowerCase();
   if (model.endsWith(':local')) model = model.slice(0, -':local'.length);
   if (!model.slice(model.lastIndexOf('/') + 1).includes(':')) model += ':latest';

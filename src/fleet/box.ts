@@ -4,7 +4,7 @@ import type { KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './asking/answers.ts';
-import { type Answer, ask, joinable, type Stop, within } from './asking/ask.ts';
+import { type Answer, ask, joinable, type Question, type Stop, within } from './asking/ask.ts';
 import { legTrouble } from './asking/leg-trouble.ts';
 import { firstRetryMs, isDeadly, Liveness } from './asking/liveness.ts';
 import { type LegSecrets, noSecrets, RelayLeg } from './asking/relay.ts';
@@ -58,6 +58,9 @@ const runningLastsMs = 30_000;
 const contextFactor = 1.15;
 const never = Number.NEGATIVE_INFINITY;
 
+/** What differs from question to question; without `stop` it ends with all asking. */
+type Asked = Pick<Question, 'json' | 'limitMs' | 'maxBytes'> & Partial<Pick<Question, 'stop'>>;
+
 export class Box implements LoadingPlace {
   /** As the newest plan names it. */
   upstream: Upstream;
@@ -98,7 +101,7 @@ export class Box implements LoadingPlace {
   readonly #setting: BoxSetting;
   #probeIntervalMs: number;
   #headers: Readonly<Record<string, string>>;
-  readonly #liveness = new Liveness();
+  readonly #liveness: Liveness;
   #isOllama: boolean | undefined;
   #isSelf = false;
   #catalogueMs = never;
@@ -122,6 +125,11 @@ export class Box implements LoadingPlace {
           `breaker: ${this.upstream.name} is asked last for ${model.slice(0, 200)} for ${(forMs / 1_000).toFixed(1)} s: ${failures} failures in a row, the last: ${why}`,
         ),
       closed: (model) => platform.report('info', `breaker: ${this.upstream.name} serves ${model.slice(0, 200)} again`),
+    });
+    this.#liveness = new Liveness({
+      gone: (trouble) => platform.report('warn', `fleet: ${this.upstream.name} does not answer any more: ${trouble.message}`),
+      back: (goneMs) =>
+        platform.report('info', `fleet: ${this.upstream.name} is back after ${Math.max(1, Math.round(goneMs / 1_000))} s`),
     });
     this.rates = new Rates(
       () => platform.clock.now(),
@@ -275,17 +283,7 @@ export class Box implements LoadingPlace {
 
   /** One request of Corral's own. Never rejects; what is there when `limitMs` is over is upstream_silent. */
   post(path: string, json: string, limitMs: number, stop: Stop): Promise<Answer | GatewayError> {
-    const { platform } = this.#setting;
-    return ask(platform, {
-      upstream: this.upstream,
-      path,
-      json,
-      headers: this.#headers,
-      leg: this.leg,
-      limitMs,
-      maxBytes: maxPostedBytes,
-      stop,
-    });
+    return this.#ask(path, { json, limitMs, maxBytes: maxPostedBytes, stop });
   }
 
   noteLoad(model: string, durationMs: number): void {
@@ -294,11 +292,7 @@ export class Box implements LoadingPlace {
 
   /** What the box tells of one model. Never rejects. */
   show(model: string): Promise<Answer | GatewayError> {
-    const { platform, stop } = this.#setting;
-    const json = JSON.stringify({ model });
-    const limits = { limitMs: showLimitMs, maxBytes: maxShowBytes };
-    const { leg } = this;
-    return ask(platform, { upstream: this.upstream, path: '/api/show', json, headers: this.#headers, leg, ...limits, stop });
+    return this.#ask('/api/show', { json: JSON.stringify({ model }), limitMs: showLimitMs, maxBytes: maxShowBytes });
   }
 
   /** Asks everything anew: a look that began before now may have seen what was there before. */
@@ -374,10 +368,10 @@ export class Box implements LoadingPlace {
   }
 
   async #readVersion(): Promise<boolean> {
-    let answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+    let answer = await this.#ask('/api/version', { limitMs: versionLimitMs, maxBytes: maxVersionBytes });
     // A relay asks for what others shall not see.
     if (!(answer instanceof GatewayError) && this.leg.mayAskAgain(answer, answer.shown))
-      answer = await this.#ask('/api/version', versionLimitMs, maxVersionBytes);
+      answer = await this.#ask('/api/version', { limitMs: versionLimitMs, maxBytes: maxVersionBytes });
     if (!this.#setting.stop.isStopped) this.#judge(answer);
     return this.isAlive === true;
   }
@@ -416,7 +410,7 @@ export class Box implements LoadingPlace {
   }
 
   async #readList(): Promise<boolean> {
-    const answer = await this.#ask('/api/tags', listLimitMs, maxListBytes);
+    const answer = await this.#ask('/api/tags', { limitMs: listLimitMs, maxBytes: maxListBytes });
     const catalogue = answer instanceof GatewayError ? undefined : catalogueOf(answer);
     if (catalogue !== undefined) this.#learnList(catalogue);
     return catalogue !== undefined;
@@ -431,7 +425,7 @@ export class Box implements LoadingPlace {
   }
 
   async #readRunning(): Promise<boolean> {
-    const answer = await this.#ask('/api/ps', runningLimitMs, maxListBytes);
+    const answer = await this.#ask('/api/ps', { limitMs: runningLimitMs, maxBytes: maxListBytes });
     const running = answer instanceof GatewayError ? undefined : runningOf(answer);
     if (running === undefined) return false;
     this.#running = new Map(running.map((one) => [canonicalModel(one.name), one]));
@@ -442,9 +436,10 @@ export class Box implements LoadingPlace {
     return true;
   }
 
-  #ask(path: string, limitMs: number, maxBytes: number): Promise<Answer | GatewayError> {
+  #ask(path: string, asked: Asked): Promise<Answer | GatewayError> {
     const { platform, stop } = this.#setting;
-    return ask(platform, { upstream: this.upstream, path, headers: this.#headers, leg: this.leg, limitMs, maxBytes, stop });
+    const { upstream, leg } = this;
+    return ask(platform, { stop, ...asked, upstream, path, headers: this.#headers, leg });
   }
 }
 

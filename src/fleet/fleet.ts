@@ -161,23 +161,23 @@ export function createFleet(setting: FleetSetting): TendedHerd {
     describe: () => asked.map((box) => reportOf(box, clock.now())),
     hasAnsweringBox: () => asked.some((box) => box.isAlive === true && box.trouble === undefined),
     modelsOn: (upstream) => [...(boxOf(upstream)?.catalogue?.values() ?? [])],
-    runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonical(model)),
+    runnerOn: (upstream, model) => boxOf(upstream)?.runnerOf(canonicalModel(model)),
     explain: (model, promptTokens, conversation) => explainPlacement(asked, { model, promptTokens, conversation }, clock.now()),
     noteMissing(upstream, model) {
       const box = boxOf(upstream);
-      if (box?.hasModel(canonical(model)) === true && box.hurry(0)) boxes.replan(box);
+      if (box?.hasModel(canonicalModel(model)) === true && box.hurry(0)) boxes.replan(box);
     },
 
     isBox: (upstream) => boxOf(upstream)?.isBox ?? upstream.kind === 'box',
     isProvenBox: (upstream) => boxOf(upstream)?.isProven ?? false,
     isAlive: (upstream) => boxOf(upstream)?.isAlive,
-    hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonical(model)),
-    isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonical(model))?.remoteHost !== undefined,
-    isResident: (upstream, model) => boxOf(upstream)?.isResident(canonical(model)),
-    isTripped: (upstream, model) => boxOf(upstream)?.breaker.isTripped(canonical(model), clock.now()) ?? false,
+    hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonicalModel(model)),
+    isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonicalModel(model))?.remoteHost !== undefined,
+    isResident: (upstream, model) => boxOf(upstream)?.isResident(canonicalModel(model)),
+    isTripped: (upstream, model) => boxOf(upstream)?.breaker.isTripped(canonicalModel(model), clock.now()) ?? false,
     isCordoned: (upstream) => boxOf(upstream)?.duty.isCordoned ?? false,
     factsOf(upstream, model) {
-      const digest = boxOf(upstream)?.catalogue?.get(canonical(model))?.digest;
+      const digest = boxOf(upstream)?.catalogue?.get(canonicalModel(model))?.digest;
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
     isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
@@ -191,7 +191,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
     legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,
-    checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonical(model)),
+    checkResident: async (upstream, model) => await boxOf(upstream)?.checkResident(canonicalModel(model)),
     noteAnswer(upstream) {
       const box = boxOf(upstream);
       if (box?.noteAnswer() === true) boxes.replan(box);
@@ -217,7 +217,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
       if (box.duty.isCordoned) throw cordonedError(box.upstream.name);
-      const model = canonical(ask.model);
+      const model = canonicalModel(ask.model);
       box.breaker.began(model, clock.now());
       const entry = new Entry(box, model, ask, clock);
       try {
@@ -265,16 +265,4 @@ function reportOf(box: Box, nowMs: number): BoxReport {
     ...(box.duty.isCordoned && { isCordoned: true as const }),
     ...(box.breaker.openCount > 0 && { tripped: box.breaker.tripped(nowMs) }),
   };
-}
-
-let lastName = '';
-let lastCanonical = '';
-
-/** Requests ask about one name several times, box after box. */
-function canonical(model: string): string {
-  if (model !== lastName || lastName === '') {
-    lastName = model;
-    lastCanonical = canonicalModel(model);
-  }
-  return lastCanonical;
 }

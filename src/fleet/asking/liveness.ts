@@ -23,6 +23,12 @@ export function isDeadly(error: GatewayError): boolean {
   return deadly.has(error.code);
 }
 
+/** What changed, for the log: told once for each change. A box that was never there is not told of. */
+export interface LivenessListener {
+  gone(trouble: GatewayError): void;
+  back(goneMs: number): void;
+}
+
 /** All times on one clock, handed in. */
 export class Liveness {
   /** What keeps the box from serving, as far as known. A box can be up and yet in trouble: it refuses the Host header. */
@@ -31,6 +37,12 @@ export class Liveness {
   #heardMs = never;
   #downSinceMs = never;
   #failedLooks = 0;
+  #wasTold = false;
+  readonly #listener: LivenessListener | undefined;
+
+  constructor(listener?: LivenessListener) {
+    this.#listener = listener;
+  }
 
   /** Undefined: never heard of, or not lately. */
   isUp(nowMs: number): boolean | undefined {
@@ -54,6 +66,8 @@ export class Liveness {
     this.#isUp = true;
     this.#heardMs = nowMs;
     this.trouble = trouble;
+    if (this.#wasTold) this.#listener?.back(nowMs - this.#downSinceMs);
+    this.#wasTold = false;
   }
 
   down(nowMs: number, trouble: GatewayError): void {
@@ -61,9 +75,13 @@ export class Liveness {
       this.#downSinceMs = nowMs;
       this.#failedLooks = 0;
     }
+    const wasUp = this.#isUp === true;
     this.#isUp = false;
     this.#heardMs = nowMs;
     this.trouble = trouble;
+    if (!wasUp) return;
+    this.#wasTold = true;
+    this.#listener?.gone(trouble);
   }
 
   /** After a look: how long until the next, in ms. `intervalMs` for a box that is up, else longer each time. */

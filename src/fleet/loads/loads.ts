@@ -100,7 +100,7 @@ class BoxLoads implements Loads {
   ready(ask: Ask, waiter: Waiter): Promise<number> | undefined {
     const place = this.#place;
     if (!place.tuning.ownsLoads || !place.isBox || place.isOwnedElsewhere === true) return undefined;
-    const model = canonical(ask.model);
+    const model = canonicalModel(ask.model);
     const neighbours = this.#neighbours;
     const going =
       (this.#underWay.size > 0 || neighbours.isSettling) && this.#isHeld(model, ask)
@@ -281,16 +281,4 @@ function memoryOf(place: LoadingPlace): SharedMemory {
     busyWith: (model) => place.busyWith?.(model) ?? 0,
     checkResident: (model) => place.checkResident(model),
   };
-}
-
-let lastName = '';
-let lastCanonical = '';
-
-/** Most requests ask for the model of the one before. */
-function canonical(model: string): string {
-  if (model !== lastName || lastName === '') {
-    lastName = model;
-    lastCanonical = canonicalModel(model);
-  }
-  return lastCanonical;
 }

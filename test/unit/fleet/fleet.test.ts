@@ -523,6 +523,27 @@ describe('attempts', () => {
     expect(herd.isAlive(attic)).toBeUndefined();
   });
 
+  it('tell the log when a box goes and when it comes back, once each, and nothing of one that was never there', async () => {
+    const world = createWorld();
+    const said: string[] = [];
+    const platform = { ...world.platform, report: (level: string, text: string) => void said.push(`${level} ${text}`) };
+    const herd = createFleet({ upstreams: [attic, den], platform, instanceId: 'me', jitter: () => 0.5 });
+    const refused = new GatewayError('upstream_refused', 'attic refused the connection');
+    herd.noteFailure(den, refused);
+    herd.noteAnswer(den);
+    expect(said).toEqual([]);
+    herd.noteAnswer(attic);
+    herd.noteFailure(attic, refused);
+    herd.noteFailure(attic, refused);
+    await world.clock.advance(61_400);
+    herd.noteAnswer(attic);
+    herd.noteAnswer(attic);
+    expect(said).toEqual([
+      'warn fleet: attic does not answer any more: attic refused the connection',
+      'info fleet: attic is back after 61 s',
+    ]);
+  });
+
   it.each(['upstream_timeout', 'upstream_unavailable', 'model_not_found', 'internal'] as const)(
     'that end with %s kill nobody',
     (code) => {
