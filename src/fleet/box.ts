@@ -1,7 +1,6 @@
 /** One box: what is known of it, since when, and how to ask it. Model names are canonical here. */
 import { GatewayError } from '../errors.ts';
 import type { KnownModel, Upstream } from '../exchange.ts';
-import { canonicalModel } from '../fields/model-name.ts';
 import type { Platform } from '../platform.ts';
 import { catalogueOf, type RunningModel, runningOf, standingOf } from './asking/answers.ts';
 import { type Answer, ask, joinable, type Question, type Stop, within } from './asking/ask.ts';
@@ -12,9 +11,8 @@ import type { Shows } from './asking/shows.ts';
 import { Breaker } from './breaker.ts';
 import { Duty } from './duty.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads/loads.ts';
-import { LostRunners } from './loads/lost-runners.ts';
+import { Memory } from './memory.ts';
 import type { BoxOwner } from './owner.ts';
-import { Capacity, roomOf } from './rates/capacity.ts';
 import { Rates } from './rates/rates.ts';
 import { createSlots, type Slots } from './slots/slots.ts';
 import type { FleetTuning } from './tuning.ts';
@@ -53,9 +51,6 @@ const showsPerRequest = 2;
 const maxPostedBytes = 256 * 1024;
 /** What is older than this is not known any more. */
 const listLastsMs = 60_000;
-const runningLastsMs = 30_000;
-/** What a context takes up beside the weights, where it was never seen. */
-const contextFactor = 1.15;
 const never = Number.NEGATIVE_INFINITY;
 
 /** What differs from question to question; without `stop` it ends with all asking. */
@@ -73,10 +68,9 @@ export class Box implements LoadingPlace {
   readonly breaker: Breaker;
   /** How fast it is, and what goes into its memory, as far as seen. */
   readonly rates: Rates;
-  readonly capacity = new Capacity();
+  /** What is in its memory, and what fits into it. */
+  readonly memory: Memory;
   readonly duty = new Duty();
-  /** Models that count as not in memory, whatever `/api/ps` lists. */
-  readonly lost = new LostRunners();
   /** Of loads that keep a model warm, by model. */
   readonly warming = new Map<string, WarmTry>();
   /** The way to it, where a relay stands before it. */
@@ -105,9 +99,6 @@ export class Box implements LoadingPlace {
   #isOllama: boolean | undefined;
   #isSelf = false;
   #catalogueMs = never;
-  #running = new Map<string, RunningModel>();
-  #runningByDigest = new Map<string, RunningModel>();
-  #runningMs = never;
   #lookStartedMs = never;
   #lookedMs = never;
 
@@ -126,6 +117,7 @@ export class Box implements LoadingPlace {
         ),
       closed: (model) => platform.report('info', `breaker: ${this.upstream.name} serves ${model.slice(0, 200)} again`),
     });
+    this.memory = new Memory(() => this.catalogue, platform.clock);
     this.#liveness = new Liveness({
       gone: (trouble) => platform.report('warn', `fleet: ${this.upstream.name} does not answer any more: ${trouble.message}`),
       back: (goneMs) =>
@@ -205,7 +197,7 @@ export class Box implements LoadingPlace {
 
   /** What was in memory when last asked; empty when the box is gone. */
   get running(): readonly RunningModel[] {
-    return this.isDown ? [] : [...this.#running.values()];
+    return this.isDown ? [] : this.memory.running;
   }
 
   hasModel(model: string): boolean | undefined {
@@ -216,61 +208,35 @@ export class Box implements LoadingPlace {
   }
 
   isResident(model: string): boolean | undefined {
-    if (this.isDown) return undefined;
-    if (this.isLost(model)) return false;
-    if (this.#nowMs - this.#runningMs > runningLastsMs) return undefined;
-    return this.runnerOf(model) !== undefined;
+    return this.isDown ? undefined : this.memory.isResident(model);
   }
 
-  /** Names of one blob share a runner; a list that does not tell them apart leaves the name. */
   runnerKeyOf(model: string): string {
-    return this.catalogue?.get(model)?.digest || model;
+    return this.memory.runnerKeyOf(model);
   }
 
-  /** Its runner seems to have died since it was seen. */
   isLost(model: string): boolean {
-    return this.lost.size > 0 && this.lost.has(this.runnerKeyOf(model));
+    return this.memory.isLost(model);
   }
 
   noteFound(model: string): void {
-    if (this.lost.size > 0) this.lost.found(this.runnerKeyOf(model));
+    this.memory.noteFound(model);
   }
 
   busyWith(model: string): number {
     return this.slots.busy(model);
   }
 
-  /** Whether the memory may be too small for the model, those that are loaded now, and those that are in it. */
   mayClash(model: string, loading: readonly string[]): boolean {
-    // The same model with another context: one goes for the other.
-    if (loading.includes(model)) return true;
-    const models = new Set([...this.#running.keys(), ...loading, model]);
-    let bytes = 0;
-    for (const one of models) bytes += this.capacity.bytesOf(one) ?? this.#guessedBytesOf(one);
-    return !this.capacity.isKnownToHold(bytes, models.size, roomOf(this.upstream.box, this.capacity.room));
+    return this.memory.mayClash(model, loading, this.upstream.box);
   }
 
-  #guessedBytesOf(model: string): number {
-    return (this.catalogue?.get(model)?.sizeBytes || Number.POSITIVE_INFINITY) * contextFactor;
-  }
-
-  /** Whether the model is in memory, with this many tokens of context or more. Undefined: not known. */
   holds(model: string, numCtx: number | undefined): boolean | undefined {
-    const isResident = this.isResident(model);
-    if (numCtx === undefined || isResident !== true) return isResident;
-    // Older boxes do not tell how much it has.
-    return (this.runnerOf(model)?.contextLength ?? numCtx) >= numCtx;
+    return this.isDown ? undefined : this.memory.holds(model, numCtx);
   }
 
-  /**
-   * The runner that would serve the model: by name, or by digest, because names of one blob share a runner that is listed
-   * under the name that loaded it. A runner that has crashed stays listed, so this is a hint.
-   */
   runnerOf(model: string): RunningModel | undefined {
-    const byName = this.#running.get(model);
-    if (byName !== undefined) return byName;
-    const digest = this.catalogue?.get(model)?.digest;
-    return digest === undefined || digest === '' ? undefined : this.#runningByDigest.get(digest);
+    return this.memory.runnerOf(model);
   }
 
   /** Asks what is in memory now, 2 s at most. Undefined: the box did not tell. */
@@ -428,11 +394,7 @@ export class Box implements LoadingPlace {
     const answer = await this.#ask('/api/ps', { limitMs: runningLimitMs, maxBytes: maxListBytes });
     const running = answer instanceof GatewayError ? undefined : runningOf(answer);
     if (running === undefined) return false;
-    this.#running = new Map(running.map((one) => [canonicalModel(one.name), one]));
-    this.#runningByDigest = new Map(running.map((one) => [one.digest, one]));
-    this.#runningMs = this.#nowMs;
-    if (this.lost.size > 0) this.lost.listed((key) => this.#runningByDigest.has(key) || this.#running.has(key));
-    this.capacity.saw(this.#running, this.#runningMs, this.#setting.platform.clock.wallTime());
+    this.memory.saw(running);
     return true;
   }
 

@@ -51,7 +51,7 @@ export class Entry implements AdmissionParts {
   onEnd(seen: LeaseSeen): void {
     const box = this.#box;
     box.breaker.ended(this.#model, this.#clock.now(), seen);
-    box.lost.ended(seen, () => box.runnerKeyOf(this.#model));
+    box.memory.lost.ended(seen, () => box.runnerKeyOf(this.#model));
   }
 
   /** Whoever leaves while it waits is let in nowhere, and told of nowhere else. */

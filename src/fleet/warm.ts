@@ -51,6 +51,8 @@ const renewAfterMs = 120_000;
 /** Whoever keeps it longer than this anyway (OLLAMA_KEEP_ALIVE) is not to be cut short. */
 const longEnoughMs = 1_800_000;
 const renewLimitMs = 30_000;
+/** By then a load has pushed out what has to go first. */
+const settledAfterMs = 1_000;
 const firstBackOffMs = 30_000;
 const maxBackOffMs = 900_000;
 const never = Number.NEGATIVE_INFINITY;
@@ -89,7 +91,9 @@ function keepOne(rule: WarmRule, boxes: readonly Box[], kept: ReadonlySet<string
   const missing = wanted - warm.length - coming.length;
   const places = missing <= 0 ? [] : placesFor(rule, model, homes, boxes, kept, tools).slice(0, missing);
   return [
-    ...warm.filter((box) => isRenewalDue(box, model, tools.clock)).map((box) => renew(box, rule, model, tools)),
+    ...warm
+      .filter((box) => isRenewalDue(box, model, tools.clock) && !mayHaveToGo(box, model))
+      .map((box) => renew(box, rule, model, tools)),
     ...places.map((box) => load(box, rule, model, tools)),
   ];
 }
@@ -149,7 +153,7 @@ function placesFor(
 /** A box whose memory was never full comes after those whose room is known. */
 function freeBytesOf(box: Box): number {
   const taken = box.running.reduce((sum, { vramBytes }) => sum + vramBytes, 0);
-  return (roomOf(box.upstream.box, box.capacity.room).bytes ?? 0) - taken;
+  return (roomOf(box.upstream.box, box.memory.capacity.room).bytes ?? 0) - taken;
 }
 
 /** A client's call sets keep_alive back to what the box has for it. */
@@ -162,6 +166,19 @@ function isRenewalDue(box: Box, model: string, clock: Clock): boolean {
   if (tried.againMs > clock.now()) return false;
   const usedMs = box.rates.of(model)?.usedMs ?? never;
   return clock.now() - tried.renewedMs >= renewAfterMs || usedMs > tried.renewedMs;
+}
+
+/**
+ * Whether a load of another model may push it out. Ollama lets one that is in use go as soon as nobody uses it, unless its keep_alive
+ * is set meanwhile: the load, and all others behind it, would wait for that to be over (server/sched.go, useLoadedRunner).
+ */
+function mayHaveToGo(box: Box, model: string): boolean {
+  const others = box.loads.underWay().filter((one) => one.model !== model);
+  const names = others.map((one) => one.model);
+  if (others.length === 0 || !box.mayClash(model, names)) return false;
+  // An idle one goes at once. One that has been seen since is left in peace, and a long load must not let its time run out.
+  const settledMs = Math.max(...others.map(({ startedMs }) => startedMs)) + settledAfterMs;
+  return box.slots.busy(model) > 0 || box.memory.capacity.seenMs < settledMs;
 }
 
 function askOf(box: Box, { model, numCtx }: Pick<WarmRule, 'model' | 'numCtx'>, { canGenerate }: WarmTools): Ask {

@@ -1,9 +1,10 @@
 /** A box as the scoring function sees it: what is known and learnt of it, in numbers. Model names are canonical. */
 import type { Ask } from '../../exchange.ts';
 import type { Box } from '../box.ts';
-import { type Occupant, roomOf, victimsOf } from '../rates/capacity.ts';
+import { roomOf } from '../rates/capacity.ts';
 import { usualRates } from '../rates/rates.ts';
 import { crowdOf, leftMsOf } from '../rates/under-way.ts';
+import { type Occupant, victimsOf } from '../rates/victims.ts';
 import { beliefsOf, loadMsOf } from './beliefs.ts';
 import type { BoxView, VictimView } from './predict.ts';
 
@@ -65,7 +66,7 @@ const noLoad: LoadView = { fullLoadMs: 0, loadAgeMs: undefined, otherLoadsMs: 0,
 function loadViewOf(box: Box, model: string, others: readonly Box[], nowMs: number): LoadView {
   const loadAgeMs = loadAgeOf(box, model, nowMs);
   const occupants = occupantsOf(box, nowMs);
-  const room = roomOf(box.upstream.box, box.capacity.room);
+  const room = roomOf(box.upstream.box, box.memory.capacity.room);
   const needBytes = needOf(box, model);
   // The same model with less context goes by itself; while it is busy, that is no small thing.
   const victims = victimsOf(
@@ -87,7 +88,7 @@ function loadViewOf(box: Box, model: string, others: readonly Box[], nowMs: numb
 /** As the last look saw it, however long ago, or because the model has answered since. Undefined: nobody has looked. */
 export function isInMemory(box: Box, model: string, numCtx: number | undefined): boolean | undefined {
   if (box.isLost(model)) return false;
-  const { seenMs } = box.capacity;
+  const { seenMs } = box.memory.capacity;
   const runner = box.runnerOf(model);
   if (runner !== undefined && seenMs > Number.NEGATIVE_INFINITY) {
     const { contextLength } = runner;
@@ -128,13 +129,13 @@ function fileBytesOf({ catalogue }: Box, model: string): number {
 }
 
 function needOf(box: Box, model: string): number {
-  return box.capacity.bytesOf(model) ?? fileBytesOf(box, model) * contextFactor;
+  return box.memory.capacity.bytesOf(model) ?? fileBytesOf(box, model) * contextFactor;
 }
 
 /** What is in memory, and what is on its way there. */
 function occupantsOf(box: Box, nowMs: number): Occupant[] {
   const occupants: Occupant[] = [];
-  const { running } = box.capacity;
+  const { running } = box.memory.capacity;
   for (const model of running.keys()) occupants.push(occupantOf(box, model, nowMs));
   for (const { model } of box.loads.underWay())
     if (!running.has(model)) occupants.push({ ...occupantOf(box, model, nowMs), isBusy: true });
@@ -148,6 +149,8 @@ function occupantOf(box: Box, model: string, nowMs: number): Occupant {
     bytes: needOf(box, model),
     isBusy: box.slots.busy(model) + box.slots.waiting(model) > 0,
     idleMs: usedMs === undefined ? undefined : nowMs - usedMs,
+    keepAlive: box.capacity.keepAlives.of(model),
+    blob: box.blobOf(model),
   };
 }
 
