@@ -2,7 +2,7 @@
 import { createAdmin, createReadinessPort, createStatsPort } from '../admin/index.ts';
 import { type Readiness, readinessOf } from '../admin/readiness.ts';
 import type { Answer, Door, OpenDoor } from '../entry/door.ts';
-import type { ListenAddress, Opened } from '../entry/open.ts';
+import type { ListenAddress, Opened } from '../entry/opened.ts';
 import { CannotListen, refusalOf } from './doors.ts';
 
 export interface AdminDoors {

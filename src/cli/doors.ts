@@ -1,6 +1,6 @@
 /** Opens the ports of a plan, and says what to do where one cannot be opened; after a reload opens and closes what changed. */
 import { type Answer, type Door, type OpenDoor, openAgain } from '../entry/door.ts';
-import type { NextPlan, Opened } from '../entry/open.ts';
+import type { NextPlan, Opened } from '../entry/opened.ts';
 import type { Settings } from '../entry/settings.ts';
 import type { ServerTls } from '../platform.ts';
 

@@ -1,5 +1,5 @@
 /** From the command line to an open gateway, or to the end: the part of a start that every runtime shares. */
-import type { Opened, OpenGateway } from '../entry/open.ts';
+import type { Opened, OpenGateway } from '../entry/opened.ts';
 import type { Settings } from '../entry/settings.ts';
 import { version } from '../entry/version.ts';
 import type { Platform } from '../platform.ts';

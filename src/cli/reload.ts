@@ -2,7 +2,7 @@
  * Takes a changed configuration over while requests are answered: reads it anew, and either everything of it comes into force
  * or nothing, and then what ran goes on and the log says why.
  */
-import type { NextPlan, Opened, ReloadResult } from '../entry/open.ts';
+import type { NextPlan, Opened, ReloadResult } from '../entry/opened.ts';
 import type { Settings } from '../entry/settings.ts';
 import type { Platform } from '../platform.ts';
 import { CannotListen } from './doors.ts';

@@ -19,7 +19,8 @@ import { openDenoDoor } from './deno-door.ts';
 import { createDenoPlatform, denoPeer } from './deno-platform.ts';
 import { deno, type ServeInfo } from './deno-runtime.ts';
 import { onlyPortOf } from './one-door.ts';
-import { type NextPlan, type Opened, openGateway } from './open.ts';
+import { openGateway } from './open.ts';
+import type { NextPlan, Opened } from './opened.ts';
 
 const platform = createDenoPlatform();
 const surroundings = processSurroundings(deno.args);

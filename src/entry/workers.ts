@@ -8,7 +8,8 @@ import { createAdmin } from '../admin/index.ts';
 import { readinessOf } from '../admin/readiness.ts';
 import { boxOwnersOf, ownerBinding } from './box-owners.ts';
 import { onlyPortOf } from './one-door.ts';
-import { type Opened, openGateway } from './open.ts';
+import { openGateway } from './open.ts';
+import type { Opened } from './opened.ts';
 import { storedConfig, type WorkersEnv, workersSettings } from './workers-config.ts';
 import { createWorkersPlatform, type ExecutionContext, workersPeer } from './workers-platform.ts';
 

@@ -1,5 +1,6 @@
 /** Both ends of the leg to a relay in one process and in virtual time: a Corral in front → a tunnel → a relay → a simulated box. */
-import { type Opened, openGateway } from '../../../src/entry/open.ts';
+import { openGateway } from '../../../src/entry/open.ts';
+import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import { WebBody } from '../../../src/entry/web-body.ts';
 import { respondWeb } from '../../../src/entry/web-respond.ts';

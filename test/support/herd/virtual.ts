@@ -1,5 +1,6 @@
 /** A whole gateway over a simulated herd, in this process, in virtual time. */
-import { type Opened, openGateway } from '../../../src/entry/open.ts';
+import { openGateway } from '../../../src/entry/open.ts';
+import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer } from '../../../src/platform.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';

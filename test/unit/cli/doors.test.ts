@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openAdminDoors } from '../../../src/cli/admin-doors.ts';
 import { CannotListen, openDoors, refusalOf } from '../../../src/cli/doors.ts';
 import type { Door, DoorOptions, OpenDoor } from '../../../src/entry/door.ts';
-import type { Opened } from '../../../src/entry/open.ts';
+import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, ServerTls } from '../../../src/platform.ts';
 import { noKeeper } from '../fleet/no-keeper.ts';

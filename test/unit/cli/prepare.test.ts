@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { prepare, version } from '../../../src/cli/prepare.ts';
-import { type OpenResult, openGateway } from '../../../src/entry/open.ts';
+import { openGateway } from '../../../src/entry/open.ts';
+import type { OpenResult } from '../../../src/entry/opened.ts';
 import type { Platform } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CannotListen } from '../../../src/cli/doors.ts';
 import { createReload, type ReloadSetting } from '../../../src/cli/reload.ts';
-import type { NextPlan, Opened, ReloadResult } from '../../../src/entry/open.ts';
+import type { NextPlan, Opened, ReloadResult } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Opened, openGateway } from '../../../src/entry/open.ts';
+import { openGateway } from '../../../src/entry/open.ts';
+import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
