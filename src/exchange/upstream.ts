@@ -55,6 +55,8 @@ export interface ModelFacts {
   readonly capabilities: readonly string[] | undefined;
   /** Tokens: the most that the model was made for, not what a runner has. */
   readonly contextLength: number | undefined;
+  /** Digest of the file of its weights, by which Ollama's scheduler tells runners apart. */
+  readonly blob?: string | undefined;
 }
 
 /** For whom a request goes to a box. An exchange is one. */

@@ -239,6 +239,12 @@ export class Box implements LoadingPlace {
     return this.memory.runnerOf(model);
   }
 
+  /** Digest of the file of its weights, which is not the model's own; undefined: not known (yet). */
+  blobOf(model: string): string | undefined {
+    const digest = this.catalogue?.get(model)?.digest;
+    return digest === undefined ? undefined : this.#setting.shows?.of(digest)?.blob;
+  }
+
   /** Asks what is in memory now, 2 s at most. Undefined: the box did not tell. */
   async checkResident(model: string): Promise<boolean | undefined> {
     const asked = this.#askRunning();

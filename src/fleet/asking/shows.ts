@@ -113,7 +113,13 @@ export function factsOf({ status, text }: Answer): ModelFacts | undefined {
       ? capabilities.filter((one) => typeof one === 'string' && one.length <= 64).slice(0, maxCapabilities)
       : undefined,
     contextLength: typeof length === 'number' && Number.isSafeInteger(length) && length > 0 ? length : undefined,
+    blob: blobOf(memberOf(answer, 'modelfile')),
   };
+}
+
+/** The first FROM of a Modelfile is the path of the weights (Ollama server/images.go, Model.String); the line before, a comment, is for people. */
+function blobOf(modelfile: unknown): string | undefined {
+  return typeof modelfile === 'string' ? /^FROM [^\n]*[/\\]sha256-([0-9a-f]{64})\s*$/m.exec(modelfile)?.[1] : undefined;
 }
 
 function memberOf(value: unknown, name: string): unknown {

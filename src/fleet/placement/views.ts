@@ -149,7 +149,7 @@ function occupantOf(box: Box, model: string, nowMs: number): Occupant {
     bytes: needOf(box, model),
     isBusy: box.slots.busy(model) + box.slots.waiting(model) > 0,
     idleMs: usedMs === undefined ? undefined : nowMs - usedMs,
-    keepAlive: box.capacity.keepAlives.of(model),
+    keepAlive: box.memory.capacity.keepAlives.of(model),
     blob: box.blobOf(model),
   };
 }

@@ -1,25 +1,11 @@
 /**
- * What a load would push out of a box's memory. How much goes in is configured (`vram`, `maxLoaded`), or learnt: when models
- * vanish from `/api/ps` while another one comes, the memory was full.
+ * How much goes into a box's memory. It is configured (`vram`, `maxLoaded`), or learnt: when models vanish from `/api/ps` while
+ * another one comes, the memory was full.
  */
 import type { BoxOptions } from '../../exchange.ts';
 import { instantOf, type RunningModel } from '../asking/answers.ts';
-
-/** A model in memory. */
-export interface Occupant {
-  readonly model: string;
-  readonly bytes: number;
-  readonly isBusy: boolean;
-  /** Since it was used last; undefined: not known. */
-  readonly idleMs: number | undefined;
-}
-
-/** What goes into the memory, as far as known. */
-export interface Room {
-  /** Undefined: it has never been full. */
-  readonly bytes: number | undefined;
-  readonly models: number | undefined;
-}
+import { KeepAlives } from './keep-alives.ts';
+import type { Room } from './victims.ts';
 
 /** What was configured before what was learnt; what the owner keeps counts as taken. */
 export function roomOf(options: BoxOptions | undefined, learnt: Room): Room {
@@ -29,37 +15,6 @@ export function roomOf(options: BoxOptions | undefined, learnt: Room): Room {
     bytes: bytes === undefined ? undefined : Math.max(0, bytes - (vramBytes === undefined ? 0 : reserveBytes)),
     models: maxLoaded ?? learnt.models,
   };
-}
-
-/**
- * Those that go for `needBytes` more, in Ollama's order: idle ones first (server/sched.go, findRunnerToUnload). Which of the idle
- * ones it takes depends on keep_alive, which is nearly always the same; here it is the one that was used longest ago.
- */
-export function victimsOf(occupants: readonly Occupant[], needBytes: number, { bytes, models }: Room): readonly Occupant[] {
-  let taken = 0;
-  for (const occupant of occupants) taken += occupant.bytes;
-  let count = occupants.length;
-  const isFull = () => (bytes !== undefined && taken + needBytes > bytes) || (models !== undefined && count + 1 > models);
-  if (!isFull()) return none;
-  const left = [...occupants].sort(
-    (first, second) =>
-      Number(first.isBusy) - Number(second.isBusy) || idleOf(second) - idleOf(first) || first.model.localeCompare(second.model),
-  );
-  const victims: Occupant[] = [];
-  for (const occupant of left) {
-    if (!isFull()) break;
-    victims.push(occupant);
-    taken -= occupant.bytes;
-    count--;
-  }
-  return victims;
-}
-
-const none: readonly Occupant[] = [];
-
-/** Nothing is known of its use: somebody else's, so perhaps just now, perhaps long ago. */
-function idleOf({ idleMs = 60_000 }: Occupant): number {
-  return idleMs;
 }
 
 /** Models whose size in memory is remembered. */
@@ -73,6 +28,7 @@ export class Capacity {
   running: ReadonlyMap<string, RunningModel> = new Map();
   /** On the clock; −∞: nobody has looked. */
   seenMs = Number.NEGATIVE_INFINITY;
+  readonly keepAlives = new KeepAlives();
   /** The most that was seen in memory at once. */
   #heldBytes = 0;
   #heldModels = 0;
@@ -117,6 +73,7 @@ export class Capacity {
     if (this.#fullBytes !== undefined && this.#fullBytes < this.#heldBytes) this.#fullBytes = this.#heldBytes;
     if (this.#fullModels !== undefined && this.#fullModels < this.#heldModels) this.#fullModels = undefined;
     if (hasCome && gone > 0) this.#learnFull(bytes + goneBytes, running.size + gone);
+    this.keepAlives.saw(running, wallMs);
     this.running = running;
     this.seenMs = nowMs;
   }

@@ -1,40 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { RunningModel } from '../../../../src/fleet/asking/answers.ts';
-import { Capacity, type Occupant, roomOf, victimsOf } from '../../../../src/fleet/rates/capacity.ts';
+import { Capacity, roomOf } from '../../../../src/fleet/rates/capacity.ts';
 
 const options = { weight: 1, slots: undefined, reserveBytes: 0, vramBytes: undefined, maxLoaded: undefined, headers: {} };
 const unknown = { bytes: undefined, models: undefined };
-
-function occupant(model: string, bytes: number, given: Partial<Occupant> = {}): Occupant {
-  return { model, bytes, isBusy: false, idleMs: 1_000, ...given };
-}
-
-const names = (victims: readonly Occupant[]) => victims.map(({ model }) => model);
-
-describe('what a load pushes out', () => {
-  const held = [
-    occupant('a', 6, { idleMs: 10 }),
-    occupant('b', 6, { idleMs: 99 }),
-    occupant('c', 6, { isBusy: true, idleMs: 0 }),
-  ];
-
-  it('is nothing while there is room, or nobody knows how much there is', () => {
-    expect(victimsOf(held, 6, unknown)).toEqual([]);
-    expect(victimsOf(held, 6, { bytes: 24, models: 4 })).toEqual([]);
-  });
-
-  it('is idle models first, those that were used longest ago, as many as must go', () => {
-    expect(names(victimsOf(held, 6, { bytes: 23, models: undefined }))).toEqual(['b']);
-    expect(names(victimsOf(held, 8, { bytes: 20, models: undefined }))).toEqual(['b']);
-    expect(names(victimsOf(held, 12, { bytes: 20, models: undefined }))).toEqual(['b', 'a']);
-    expect(names(victimsOf(held, 20, { bytes: 20, models: undefined }))).toEqual(['b', 'a', 'c']);
-  });
-
-  it('goes by the number of models, too', () => {
-    expect(names(victimsOf(held, 1, { bytes: 1_000, models: 3 }))).toEqual(['b']);
-    expect(names(victimsOf(held, 1, { bytes: 1_000, models: 1 }))).toEqual(['b', 'a', 'c']);
-  });
-});
 
 describe('the room', () => {
   it('is what was configured, less what the owner keeps, before what was learnt', () => {
