@@ -6,6 +6,7 @@ import { figuresOf } from '../../test/support/herd/player.ts';
 import type { Trace } from '../../test/support/herd/trace.ts';
 import { loadCpu, pinSelf } from '../processes.ts';
 import { type Played, playThrough } from './arena.ts';
+import { floorOf } from './floor.ts';
 import { gateways, type HerdGateway } from './gateways.ts';
 import { foretoldOf } from './predictions.ts';
 import { type Line, predictionsTable, traceTable } from './table.ts';
@@ -76,7 +77,8 @@ async function main(): Promise<void> {
     for (const gateway of racing) raced.push(...(await race(gateway, asked, factor, folder)));
     for (const trace of asked) {
       lines.push(...raced.filter((line) => line.trace === trace.name));
-      process.stdout.write(`\n${traceTable(trace, lines)}\n`);
+      const floor = flags.virtual ? await floorOf(trace) : undefined;
+      process.stdout.write(`\n${traceTable(trace, lines, floor)}\n`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 /** Figures as Markdown. */
 import type { Figures } from '../../test/support/herd/player.ts';
 import type { Trace } from '../../test/support/herd/trace.ts';
+import type { Floor } from './floor.ts';
 import { constantFor, errorsOf, type Foretold } from './predictions.ts';
 
 export interface Line extends Figures {
@@ -13,7 +14,7 @@ export interface Line extends Figures {
   readonly foretold: readonly Foretold[];
 }
 
-export function traceTable({ name, about }: Pick<Trace, 'name' | 'about'>, all: readonly Line[]): string {
+export function traceTable({ name, about }: Pick<Trace, 'name' | 'about'>, all: readonly Line[], floor?: Floor): string {
   const lines = all.filter(({ trace }) => trace === name);
   const rows = lines.map(({ gateway, p50Ms, p95Ms, loads, failed, requests, perMinute }) => [
     gateway,
@@ -23,18 +24,21 @@ export function traceTable({ name, about }: Pick<Trace, 'name' | 'about'>, all: 
     `${failed} of ${requests}`,
     perMinute.toFixed(1),
   ]);
+  if (floor !== undefined) rows.push(['floor', seconds(floor.p50Ms), seconds(floor.p95Ms), String(floor.loads), '', '']);
   const head = ['gateway', 'first token p50 s', 'p95 s', 'loads', 'failed', 'answers/min'];
-  return [`**${name}**: ${about}`, '', tableOf(head, rows), '', ...shareOfBestPeer(lines)].join('\n');
+  return [`**${name}**: ${about}`, '', tableOf(head, rows), '', ...shareOfBestPeer(lines, floor)].join('\n');
 }
 
-/** The aim: at most a tenth of the best peer's. */
-function shareOfBestPeer(lines: readonly Line[]): string[] {
+/** The aim: at most a tenth of the best peer's. Below the floor nobody comes. */
+function shareOfBestPeer(lines: readonly Line[], floor: Floor | undefined): string[] {
   const corral = lines.find(({ gateway }) => gateway === 'corral');
   const peers = lines.filter(({ gateway }) => gateway !== 'corral');
   if (corral === undefined || peers.length === 0) return [];
-  const loads = corral.loads / Math.min(...peers.map((peer) => peer.loads));
-  const p95 = corral.p95Ms / Math.min(...peers.map((peer) => peer.p95Ms));
-  return [`Corral's share of the best peer's: loads ${loads.toFixed(2)}, p95 ${p95.toFixed(2)} (aim: 0.10).`];
+  const loads = Math.min(...peers.map((peer) => peer.loads));
+  const p95Ms = Math.min(...peers.map((peer) => peer.p95Ms));
+  const share = (of: Floor) => `loads ${(of.loads / loads).toFixed(2)}, p95 ${(of.p95Ms / p95Ms).toFixed(2)}`;
+  const floorShare = floor === undefined ? '' : `; the floor's: ${share(floor)}`;
+  return [`Corral's share of the best peer's: ${share(corral)} (aim: 0.10)${floorShare}.`];
 }
 
 export function predictionsTable(lines: readonly Line[]): string {
