@@ -5,6 +5,7 @@
 import { GatewayError } from '../errors.ts';
 import { addAnswerHeader, type Exchange, tellGone } from '../exchange.ts';
 import { answerEarly } from '../http/early-answer.ts';
+import { loadHeader, loadSigner, type RelayLoad } from '../http/relay-load.ts';
 import {
   type CallerProblem,
   callerChecker,
@@ -23,7 +24,10 @@ export interface Leg {
    * this Corral's own. Rejects with relay_caller_unknown.
    */
   know(exchange: Exchange): Promise<void> | undefined;
-  /** For callers that are known so, after a moment: headers, signs of life, and the answer when it is there. */
+  /**
+   * For callers that are known so, after a moment: headers, signs of life, and the answer when it is there. It tells how busy this
+   * relay is.
+   */
   early(exchange: Exchange, answer: Response | Promise<Response>): Response | Promise<Response>;
 }
 
@@ -36,6 +40,8 @@ export interface LegSetting {
   readonly heartbeatMs: number;
   /** What has been here once. */
   readonly memory: ReplayMemory;
+  /** What the boxes have to do now. */
+  readonly load: () => RelayLoad;
 }
 
 /** Long enough for every refusal that is at hand, and short against every tunnel's patience. */
@@ -43,9 +49,15 @@ const earlyAfterMs = 1_000;
 /** A tunnel may wait for no more than this, whatever is configured. */
 const maxHeartbeatMs = 15_000;
 
-export function createLeg({ secret, instanceId, clock, runtime, heartbeatMs, memory }: LegSetting): Leg {
+export function createLeg({ secret, instanceId, clock, runtime, heartbeatMs, memory, load }: LegSetting): Leg {
   const check = callerChecker(secret, instanceId, memory);
   const prove = relayProver(secret, instanceId);
+  const sign = loadSigner(secret);
+  const tellLoad = async (exchange: Exchange, token: string, answer: Promise<Response>): Promise<Response> => {
+    const response = await answer;
+    if (exchange.relayed !== undefined) response.headers.set(loadHeader, await sign(load(), token));
+    return response;
+  };
   const know = async (exchange: Exchange, token: string | null, proof: Promise<string> | undefined): Promise<void> => {
     if (proof !== undefined) addAnswerHeader(exchange, relayHeader, await proof);
     if (token === null) return;
@@ -67,10 +79,12 @@ export function createLeg({ secret, instanceId, clock, runtime, heartbeatMs, mem
       return token === null && proof === undefined ? undefined : know(exchange, token, proof);
     },
     early(exchange, answer) {
+      const token = exchange.request.headers.get(callerHeader);
+      if (!(answer instanceof Promise) || token === null) return answer;
+      const telling = tellLoad(exchange, token, answer);
       // What is asked for by GET is at hand.
-      if (!(answer instanceof Promise) || exchange.request.method !== 'POST') return answer;
-      if (!exchange.request.headers.has(callerHeader)) return answer;
-      return answerEarly(answer, {
+      if (exchange.request.method !== 'POST') return telling;
+      return answerEarly(telling, {
         clock,
         runtime,
         afterMs: earlyAfterMs,

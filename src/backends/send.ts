@@ -108,11 +108,16 @@ export async function send(
 async function sendOverLeg(
   wanted: UpstreamRequest,
   legHeaders: Promise<Readonly<Record<string, string>>>,
-  { upstream }: Attempt,
-  { platform }: SendTools,
+  { upstream, exchange }: Attempt,
+  { platform, fleet }: SendTools,
 ): Promise<UpstreamResponse> {
-  const response = await platform.send({ ...wanted, headers: { ...wanted.headers, ...(await legHeaders) } });
-  return isEarly(response) ? openEarly(response, upstream.name) : response;
+  const shown = await legHeaders;
+  const received = await platform.send({ ...wanted, headers: { ...wanted.headers, ...shown } });
+  const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
+  const hearing = fleet.hearLeg?.(upstream, response.headers, shown);
+  // The answer waits for nothing of it.
+  if (hearing !== undefined) exchange.peer.waitUntil(hearing);
+  return response;
 }
 
 /** A relay answers so to whoever does not show what it wants to see. */

@@ -98,7 +98,7 @@ export function assembleGateway(
     limits: plan.settings,
     random: Math.random,
     hasDemo: settings.hasDemo,
-    leg: settings.isRelay === true ? legOf(plan, platform, state, instanceId) : undefined,
+    leg: settings.isRelay === true ? legOf(plan, platform, state, instanceId, herd) : undefined,
     onClientGone: ({ attempt, model, startedMs, abort, settled }) => {
       // Its own Corral keeps the load.
       if (herd.isRelay(attempt.upstream)) return abort();
@@ -121,10 +121,11 @@ function legOf(
   { clock, runtime }: Platform,
   state: State,
   instanceId: string,
+  { load }: Pick<TendedHerd, 'load'>,
 ): Leg | undefined {
   if (secret === undefined) return undefined;
   const memory = state.kept('relayedRequests', () => new ReplayMemory());
-  return createLeg({ secret, instanceId, clock, runtime, heartbeatMs: fleet.loads.heartbeat, memory });
+  return createLeg({ secret, instanceId, clock, runtime, heartbeatMs: fleet.loads.heartbeat, memory, load });
 }
 
 /** How often silent streams are looked at: as seldom as what is configured allows. */

@@ -104,6 +104,8 @@ export interface Fleet {
     answer: { readonly status: number; readonly headers: Headers },
     shown: Readonly<Record<string, string>> | undefined,
   ): Promise<boolean>;
+  /** Takes out of an answer to what was `shown` how busy the relay says it is; settles when it counts. Undefined: there is nothing. */
+  hearLeg?(upstream: Upstream, headers: Headers, shown: Readonly<Record<string, string>>): Promise<void> | undefined;
   /** `GET /api/version` (any answer counts for other hosts), 2 s at most, shared by all who ask at once. */
   checkAlive(upstream: Upstream): Promise<boolean>;
   /** `/api/ps` now, 2 s at most: is the model in memory? Undefined when the box does not tell. */

@@ -107,7 +107,7 @@ export class Box implements LoadingPlace {
     const { platform, jitter } = setting;
     this.#setting = setting;
     this.#headers = setting.headers;
-    this.leg = new RelayLeg(platform.clock);
+    this.leg = new RelayLeg(platform.clock, undefined, () => this.slots.load());
     this.leg.adopt(setting.leg ?? noSecrets);
     this.owner = setting.owner;
     this.breaker = new Breaker(jitter, {

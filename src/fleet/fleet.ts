@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts';
 import { cordonedError } from '../exchange/cordoned.ts';
 import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
+import type { RelayLoad } from '../http/relay-load.ts';
 import type { Platform } from '../platform.ts';
 import { admitTo } from './admission.ts';
 import { troubleAdvice } from './asking/advice.ts';
@@ -17,6 +18,7 @@ import { type Boxes, createBoxes, placeOf } from './boxes.ts';
 import type { TrippedModel } from './breaker.ts';
 import { Entry } from './entry.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
+import { loadOfAll } from './load-of-all.ts';
 import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './placement/place.ts';
 import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
@@ -108,6 +110,8 @@ const maxCaughtUpAtOnce = 2;
 /** The herd with those who look after it. */
 export interface TendedHerd extends Herd {
   isRelay(upstream: Upstream): boolean;
+  /** What the boxes have to do now, by runner: what a relay tells Corrals in front. */
+  load(): RelayLoad;
   readonly keeper: Keeper;
 }
 
@@ -180,6 +184,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       const digest = boxOf(upstream)?.catalogue?.get(canonicalModel(model))?.digest;
       return digest === undefined ? undefined : boxes.shows.of(digest);
     },
+    load: () => loadOfAll(asked, clock.now()),
     isRelay: (upstream) => boxOf(upstream)?.leg.isRelay ?? false,
     async learnLeg(upstream, answer, shown) {
       const box = boxOf(upstream);
@@ -188,6 +193,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       await box.checkAlive();
       return box.leg.mayAskAgain(answer, shown);
     },
+    hearLeg: (upstream, headers, shown) => boxOf(upstream)?.leg.hear(headers, shown),
     legHeaders: (upstream, request, caller) => boxOf(upstream)?.leg.headersFor(request, caller),
     inFlight: (upstream) => boxOf(upstream)?.inFlight ?? 0,
     checkAlive: async (upstream) => (await boxOf(upstream)?.checkAlive()) ?? false,

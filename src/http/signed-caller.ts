@@ -161,7 +161,7 @@ export class ReplayMemory {
 }
 
 /** The key itself is kept and not its promise: on Workers a promise belongs to the request that made it. */
-function keyFrom(secret: string): KeyOf {
+export function keyFrom(secret: string): KeyOf {
   let key: CryptoKey | undefined;
   return async () => {
     key ??= await crypto.subtle.importKey('raw', new TextEncoder().encode(secret), { name: 'HMAC', hash: 'SHA-256' }, false, [
@@ -224,13 +224,13 @@ function readSaid(payload: string): Said | undefined {
 }
 
 /** URL-safe, without padding. */
-function base64Of(bytes: Uint8Array): string {
+export function base64Of(bytes: Uint8Array): string {
   let binary = '';
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
-function bytesOf(text: string): Bytes | undefined {
+export function bytesOf(text: string): Bytes | undefined {
   if (!/^[\w-]+$/.test(text)) return undefined;
   try {
     return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));

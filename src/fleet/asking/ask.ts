@@ -11,7 +11,7 @@ export interface Question {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** The way there, where it asks for credentials. */
-  readonly leg?: Pick<RelayLeg, 'headersFor' | 'prove'>;
+  readonly leg?: Pick<RelayLeg, 'headersFor' | 'hear' | 'prove'>;
   /** Sent by POST; without it the path is asked for by GET. */
   readonly json?: string;
   readonly limitMs: number;
@@ -103,6 +103,7 @@ async function fetchText(platform: Platform, question: Question, signal: AbortSi
     });
     const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
     await leg?.prove(response.headers, shown);
+    await leg?.hear(response.headers, shown);
     const text = await response.body.read(maxBytes).then(
       (bytes) => new TextDecoder().decode(bytes),
       () => undefined,

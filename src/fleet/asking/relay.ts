@@ -5,6 +5,7 @@
  * it: here nothing waits.
  */
 import type { LegCaller, Upstream } from '../../exchange.ts';
+import { type CheckLoad, loadChecker, loadHeader } from '../../http/relay-load.ts';
 import {
   audienceOf,
   type CheckRelay,
@@ -19,6 +20,7 @@ import {
   type SignedRequest,
 } from '../../http/signed-caller.ts';
 import type { Clock } from '../../platform.ts';
+import { type Others, type OwnLoad, ToldLoad } from './told-load.ts';
 
 /** What both ends know, and what opens the way between them. */
 export interface LegSecrets {
@@ -52,18 +54,21 @@ const probePath = '/api/version';
 type Shown = Readonly<Record<string, string>>;
 
 export class RelayLeg {
-  readonly #clock: Pick<Clock, 'wallTime'>;
+  readonly #clock: Pick<Clock, 'now' | 'wallTime'>;
   readonly #self: SignedCaller;
+  readonly #load: ToldLoad;
   #secrets: LegSecrets = noSecrets;
   #sign: SignCaller | undefined;
   #check: CheckRelay | undefined;
+  #checkLoad: CheckLoad | undefined;
   /** Of the relay that has proved last that it knows the secret. */
   #relayName: string | undefined;
 
-  /** `self`: who POSTs without a caller come from. */
-  constructor(clock: Pick<Clock, 'wallTime'>, self = itself) {
+  /** `self`: who POSTs without a caller come from. `own`: what this process has under way there. */
+  constructor(clock: Pick<Clock, 'now' | 'wallTime'>, self = itself, own: OwnLoad = () => []) {
     this.#clock = clock;
     this.#self = self;
+    this.#load = new ToldLoad(own);
   }
 
   /** The box's own Corral stands before it, as it has proved. */
@@ -77,7 +82,9 @@ export class RelayLeg {
     if (secret !== this.#secrets.secret) {
       this.#sign = secret === undefined ? undefined : callerSigner(secret);
       this.#check = secret === undefined ? undefined : relayChecker(secret);
+      this.#checkLoad = secret === undefined ? undefined : loadChecker(secret);
       this.#relayName = undefined;
+      this.#load.forget();
     }
     this.#secrets = secrets;
   }
@@ -101,7 +108,28 @@ export class RelayLeg {
     const said = headers.get(relayHeader);
     const name = said === null ? undefined : await check(said, challenge);
     // The secret may have changed meanwhile.
-    if (check === this.#check) this.#relayName = name;
+    if (check !== this.#check) return;
+    if (name !== this.#relayName) this.#load.forget();
+    this.#relayName = name;
+  }
+
+  /**
+   * Takes out of an answer what the relay tells there of its queue. `shown` is what the request carried: to nothing else does a relay
+   * tell it. Undefined, as nearly always: there is nothing.
+   */
+  hear(headers: Headers, shown: Shown | undefined): Promise<void> | undefined {
+    const token = shown?.[callerHeader];
+    const value = token === undefined ? null : headers.get(loadHeader);
+    if (token === undefined || value === null) return undefined;
+    headers.delete(loadHeader);
+    // A token for another relay than the one that stands there now brings nothing new.
+    if (this.#checkLoad === undefined || audienceOf(token) !== this.#relayName) return undefined;
+    return this.#load.hear(value, token, this.#clock.now(), this.#checkLoad);
+  }
+
+  /** What others have at this runner (`key`: of `Slots`). Undefined: no relay stands there, or it has not told lately. */
+  othersAt(key: string): Others | undefined {
+    return this.#relayName === undefined ? undefined : this.#load.of(key, this.#clock.now());
   }
 
   /**

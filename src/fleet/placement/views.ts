@@ -5,6 +5,7 @@ import { roomOf } from '../rates/capacity.ts';
 import { usualRates } from '../rates/rates.ts';
 import { crowdOf, leftMsOf } from '../rates/under-way.ts';
 import { type Occupant, victimsOf } from '../rates/victims.ts';
+import { isWantedByOthers, withOthers } from './behind-relay.ts';
 import { beliefsOf, loadMsOf } from './beliefs.ts';
 import type { BoxView, VictimView } from './predict.ts';
 
@@ -36,13 +37,15 @@ export function viewOf(
     place: `${upstream.baseUrl}\n${model}`,
     weight: upstream.box?.weight ?? 1,
     isResident,
-    busy,
-    waiting: slots.waiting(model),
-    slots: slots.limitOf(model) ?? Math.max(1, known?.mostSaying ?? 1),
+    ...withOthers(box, model, {
+      busy,
+      waiting: slots.waiting(model),
+      slots: slots.limitOf(model) ?? Math.max(1, known?.mostSaying ?? 1),
+      othersBusy: Math.max(0, slots.busy() - busy),
+      crowd: underWay.length === 0 ? alone : crowdOf(underWay, model, nowMs, (name) => rates.of(name) ?? usualRates),
+    }),
     leftMs: busy === 0 ? none : leftMsOf(underWay, model, nowMs, beliefs),
-    crowd: underWay.length === 0 ? alone : crowdOf(underWay, model, nowMs, (name) => rates.of(name) ?? usualRates),
     conversationsSince: sinceOf(known?.recent, conversation),
-    othersBusy: Math.max(0, slots.busy() - busy),
     ...beliefs,
     ...(isResident ? noLoad : loadViewOf(box, model, others, nowMs)),
     callsPerSecond: rates.demandFor(model),
@@ -147,7 +150,7 @@ function occupantOf(box: Box, model: string, nowMs: number): Occupant {
   return {
     model,
     bytes: needOf(box, model),
-    isBusy: box.slots.busy(model) + box.slots.waiting(model) > 0,
+    isBusy: box.slots.busy(model) + box.slots.waiting(model) > 0 || isWantedByOthers(box, model),
     idleMs: usedMs === undefined ? undefined : nowMs - usedMs,
     keepAlive: box.memory.capacity.keepAlives.of(model),
     blob: box.blobOf(model),

@@ -20,8 +20,20 @@ export interface Slots {
   waiting(model?: string): number;
   /** How many calls one model is believed to serve at once; undefined: not known yet. */
   limitOf(model: string): number | undefined;
+  /** Of each runner with something to do. */
+  load(): readonly LineLoad[];
   /** How many models are remembered: a leak shows here. */
   readonly models: number;
+}
+
+/** What one runner has to do. */
+export interface LineLoad {
+  /** As `runnerKey` tells runners apart. */
+  readonly key: string;
+  readonly busy: number;
+  readonly waiting: number;
+  /** As `limitOf`. */
+  readonly slots: number | undefined;
 }
 
 export interface SlotsSetting extends LineSetting {
@@ -82,6 +94,14 @@ export function createSlots(setting: SlotsSetting): Slots {
     busy: (model) => (model === undefined ? sum(({ parallel }) => parallel.inFlight) : (lineOf(model)?.parallel.inFlight ?? 0)),
     waiting: (model) => (model === undefined ? sum(({ waiting }) => waiting) : (lineOf(model)?.waiting ?? 0)),
     limitOf: (model) => lineOf(model)?.believed ?? setting.box.upstream.box?.slots,
+    load() {
+      const load: LineLoad[] = [];
+      for (const [key, line] of lines) {
+        const { waiting, believed: slots, parallel } = line;
+        if (!line.isIdle) load.push({ key, busy: parallel.inFlight, waiting, slots });
+      }
+      return load;
+    },
     get models() {
       return lines.size;
     },

@@ -35,6 +35,12 @@ export interface LegSetting {
   readonly intercept?: (request: Request) => Response | undefined;
 }
 
+export type AskFront = (
+  path: string,
+  body: object,
+  init?: { headers?: Record<string, string>; leaving?: AbortSignal },
+) => Promise<Response>;
+
 export interface LegStage {
   readonly clock: FakeClock;
   readonly herd: SimulatedHerd;
@@ -43,7 +49,9 @@ export interface LegStage {
   /** Requests that went through the tunnel, copies without bodies. */
   readonly passed: Request[];
   readonly frontReports: string[];
-  ask(path: string, body: object, init?: { headers?: Record<string, string>; leaving?: AbortSignal }): Promise<Response>;
+  ask: AskFront;
+  /** One more Corral in front, of those relays alone (0 is the first). Its probes have been there when this settles. */
+  openFront(relays: readonly number[]): Promise<{ readonly front: Opened; readonly ask: AskFront }>;
   until<T>(promise: Promise<T>, limitMs?: number): Promise<T>;
   /** Moves time on; unlike `clock.advance` it waits for signatures, which are made in real time. */
   advance(ms: number): Promise<void>;
@@ -79,8 +87,11 @@ export async function openLeg(setting: LegSetting): Promise<LegStage> {
     },
     respond: respondWeb,
   };
-  const told = relayUrls.map((url, at) => [url, setting.frontBoxes?.[at] ?? []].flat().join('\n    '));
-  const front = await opened({ ...settingsOf(herdYaml(told, setting.frontYaml)), relaySecret, ...setting.front }, platform);
+  const openFront = async (which: readonly number[]): Promise<Opened> => {
+    const told = which.map((at) => [relayUrls[at], setting.frontBoxes?.[at] ?? []].flat().join('\n    '));
+    return await opened({ ...settingsOf(herdYaml(told, setting.frontYaml)), relaySecret, ...setting.front }, platform);
+  };
+  const front = await openFront(relays.map((_, at) => at));
   for (const relay of relays) relay.herd.start();
   await advance(clock, 1_000);
   if (setting.frontProbes !== false) front.herd.start();
@@ -92,20 +103,28 @@ export async function openLeg(setting: LegSetting): Promise<LegStage> {
     relays,
     passed,
     frontReports,
-    async ask(path, body, { headers = {}, leaving } = {}) {
-      const host = 'localhost:3000';
-      const request = new Request(`http://${host}${path}`, {
-        method: 'POST',
-        headers: { host, 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      });
-      return await front.gateway.fetch(
-        request,
-        peerOf(front, (listener) => leaving?.addEventListener('abort', listener, { once: true })),
-      );
+    ask: askOf(front),
+    async openFront(which) {
+      const another = await openFront(which);
+      another.herd.start();
+      await advance(clock, 1_000);
+      return { front: another, ask: askOf(another) };
     },
     until: (promise, limitMs = 86_400_000) => until(clock, promise, limitMs),
     advance: (ms) => advance(clock, ms),
+  };
+}
+
+function askOf(front: Opened): AskFront {
+  return async (path, body, { headers = {}, leaving } = {}) => {
+    const host = 'localhost:3000';
+    const request = new Request(`http://${host}${path}`, {
+      method: 'POST',
+      headers: { host, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+    const peer = peerOf(front, (listener) => leaving?.addEventListener('abort', listener, { once: true }));
+    return await front.gateway.fetch(request, peer);
   };
 }
 

@@ -102,6 +102,73 @@ describe('a relay behind a tunnel', () => {
     }
   });
 
+  describe('tells Corrals in front how busy it is', () => {
+    const wordy = { models: [{ name: 'big:latest', sizeBytes: gigabyte, outputTokens: 2_000 }] };
+    /** Both boxes have the model in memory; then another front begins four answers of 40 s at the first of them. */
+    async function openBusy() {
+      const stage = await open({ boxes: [wordy, wordy], relayYaml: '    slots: 1' });
+      const first = await stage.openFront([0]);
+      const second = await stage.openFront([1]);
+      const short = { ...chat[1], options: { num_predict: 1 } };
+      for (const { ask } of [first, second]) await textOf(stage, ask('/api/chat', short));
+      await stage.advance(15_000);
+      const answers = [1, 2, 3, 4].map(() => textOf(stage, first.ask(...chat)));
+      await stage.advance(2_000);
+      return { stage, first, answers, short };
+    }
+    const hostsOf = (requests: readonly Request[]) =>
+      requests.filter(({ method }) => method === 'POST').map(({ url }) => new URL(url).host);
+
+    it('T5: a relay that is busy for another front is avoided', async () => {
+      const { stage, answers, short } = await openBusy();
+      await stage.advance(12_000);
+      for (let call = 0; call < 6; call++) {
+        const before = stage.passed.length;
+        await textOf(stage, stage.ask('/api/chat', { ...short, messages: [{ role: 'user', content: `talk ${call}` }] }));
+        expect(hostsOf(stage.passed.slice(before))).toEqual(['relay-2.leg']);
+      }
+      for (const one of answers) expect(await one).toMatchObject({ status: 200 });
+      // Two fronts send what they have where there is room.
+      expect(stage.herd.boxes.map(({ completed }) => completed)).toEqual([5, 7]);
+    });
+
+    it('forgets it where the relay says that all is done, and does not count its own calls twice', async () => {
+      const { stage, answers } = await openBusy();
+      for (const one of answers) await one;
+      await stage.advance(12_000);
+      const own = [1, 2].map((call) =>
+        textOf(stage, stage.ask('/api/chat', { ...chat[1], messages: [{ role: 'user', content: `own ${call}` }] })),
+      );
+      await stage.advance(12_000);
+      // One at each: what it has sent there itself it knows already.
+      expect(hostsOf(stage.passed).slice(-2).sort()).toEqual(['relay-1.leg', 'relay-2.leg']);
+      const counted = () => stage.front.herd.explain('big', 10).map(({ view }) => [view?.busy, view?.waiting]);
+      expect(counted().flat()).toEqual([1, 0, 1, 0]);
+      for (const one of own) await one;
+      expect(counted().flat()).toEqual([0, 0, 0, 0]);
+    });
+
+    it('nobody hears of it who has not proved the secret, and no client of a front', async () => {
+      const { stage, first, answers } = await openBusy();
+      const seen = await textOf(stage, first.ask('/api/show', { model: 'big' }));
+      expect([...seen.headers.keys()].filter((name) => name.startsWith('x-corral-load'))).toEqual([]);
+      for (const one of answers) expect((await one).headers.has('x-corral-load')).toBe(false);
+      const peer = { port: 3000, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
+      const headers = { host: 'localhost:3000', 'x-corral-challenge': 'a-number-of-16-letters' };
+      for (const more of [{}, { 'x-corral-caller': 'eyJ0IjowfQ.AAAA' }]) {
+        const request = new Request('http://localhost:3000/api/version', { headers: { ...headers, ...more } });
+        const response = await stage.relays[0]?.gateway.fetch(request, peer);
+        expect([response?.status, response?.headers.has('x-corral-load')]).toEqual([401, false]);
+      }
+      const open = await openLeg({ boxes: [quickBox], relay: { apiKey: 'sk-key' } });
+      const request = new Request('http://localhost:3000/api/version', {
+        headers: { ...headers, authorization: 'Bearer sk-key' },
+      });
+      const response = await open.relays[0]?.gateway.fetch(request, peer);
+      expect([response?.status, response?.headers.has('x-corral-load')]).toEqual([200, false]);
+    });
+  });
+
   it('knows nobody without the secret', async () => {
     const stage = await open();
     const [relay] = stage.relays;

@@ -9,7 +9,7 @@ const call = { method: 'POST', url: 'https://relay.test/api/chat' };
 const alice = { identity: { name: 'alice', isAdmin: true }, work: undefined };
 
 function opened(): RelayLeg {
-  const leg = new RelayLeg({ wallTime: () => Date.UTC(2026, 0, 1) });
+  const leg = new RelayLeg({ now: () => 0, wallTime: () => Date.UTC(2026, 0, 1) });
   leg.adopt({ secret, access: undefined });
   return leg;
 }
