@@ -7,6 +7,8 @@ import { answerPassthrough } from './passthrough.ts';
 import { boxHeader } from './placed.ts';
 import type { AnswerTools } from './tools.ts';
 
+const maxNameLetters = 64;
+
 export function answerManagement(exchange: Exchange, path: string, ai: AiBackend, tools: AnswerTools): Promise<Response> {
   requireAdmin(exchange, path);
   // The spelling that was judged is the spelling that is sent.
@@ -20,7 +22,7 @@ function boxOf(exchange: Exchange, ai: AiBackend, tools: AnswerTools): Target {
   const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   const [only] = boxes;
   if (only !== undefined && new Set(boxes.map((box) => box.upstream)).size === 1) return only;
-  throw notNamed(boxes);
+  throw notNamed(`name the box that is meant in the header ${boxHeader}`, boxes);
 }
 
 /** Throws box_not_named. */
@@ -28,10 +30,10 @@ export function boxNamed(name: string, ai: AiBackend, tools: AnswerTools): Targe
   const boxes = ai.targets.filter((target) => tools.fleet.isBox(target.upstream));
   const named = boxes.find((target) => target.upstream.name === name);
   if (named !== undefined) return named;
-  throw notNamed(boxes);
+  throw notNamed(`no box is called ${JSON.stringify(name.slice(0, maxNameLetters))}; there are`, boxes);
 }
 
-function notNamed(boxes: readonly Target[]): GatewayError {
+function notNamed(why: string, boxes: readonly Target[]): GatewayError {
   const names = [...new Set(boxes.map((target) => target.upstream.name))].join(', ');
-  return new GatewayError('box_not_named', `name the box that is meant in the header ${boxHeader}: ${names}`);
+  return new GatewayError('box_not_named', `${why}: ${names}`);
 }

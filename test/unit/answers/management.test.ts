@@ -54,7 +54,8 @@ describe('management (decision 7)', () => {
     expect(JSON.parse(text).error).toBe('name the box that is meant in the header x-corral-box: a, b');
     const named = (name: string) =>
       stage.read('/api/pull', { ...pull, headers: { ...withKey('admin').headers, 'x-corral-box': name } });
-    expect((await named('c')).status).toBe(409);
+    const unknown = await named('c');
+    expect([unknown.status, JSON.parse(unknown.text).error]).toEqual([409, 'no box is called "c"; there are: a, b']);
     expect((await named('b')).status).toBe(200);
     expect(stage.sent.map(({ url }) => url)).toEqual(['http://b:11434/api/pull']);
   });
