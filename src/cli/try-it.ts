@@ -47,8 +47,8 @@ function placesIn(entries: readonly RouteEntry<RoutePlan>[], above: readonly str
   });
 }
 
-/** Policies that answer instead of the backend. */
-const closing: ReadonlySet<string> = new Set(['refused', 'directResponse', 'requestRedirect']);
+/** Policies that answer instead of the backend, or let in other Corrals alone. */
+const closing: ReadonlySet<string> = new Set(['refused', 'relayLock', 'directResponse', 'requestRedirect']);
 
 function nameOf({ name }: { readonly name: string }): string {
   return name;

@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Trial, trialOf } from '../../../src/cli/try-it.ts';
 import { openGateway } from '../../../src/entry/open.ts';
+import type { Settings } from '../../../src/entry/settings.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-async function trial(text: string): Promise<Trial | undefined> {
+async function trial(text: string, more: Partial<Settings> = {}): Promise<Trial | undefined> {
   const settings = {
     config: { text, name: 'x.yaml' },
     host: undefined,
@@ -18,6 +19,7 @@ async function trial(text: string): Promise<Trial | undefined> {
     originPatterns: [],
     env: () => undefined,
     readFile: undefined,
+    ...more,
   };
   const result = await openGateway(settings, {
     runtime: 'node',
@@ -76,6 +78,14 @@ describe('where a first request is tried', () => {
     ['none', 'timeout: { requestTimeout: 5s }'],
   ])('asks for: %s', async (lock, policy) => {
     expect(await trial(bind(`policies: { ${policy} }, ${box('a')}`))).toMatchObject({ lock });
+  });
+
+  it('is nowhere at a relay, which lets in other Corrals alone, unless it has a key for clients', async () => {
+    const relay = { isRelay: true, relaySecret: 'what-both-ends-of-the-leg-know' };
+    expect(await trial(bind(box('a')), relay)).toBeUndefined();
+    expect(await trial(bind(`policies: { apiKey: { keys: [{ key: abc }] } }, ${box('a')}`), relay)).toMatchObject({
+      lock: 'key',
+    });
   });
 
   it('knows the names that the llm section takes', async () => {
