@@ -4,7 +4,7 @@
  * holds for everybody; else a runner that has enough is used as it is, because another number would make the box load anew;
  * else the client's.
  */
-import type { Native, OllamaOptions } from '../backends/native.ts';
+import type { EnteredContext, Native, OllamaOptions } from '../backends/native.ts';
 import type { Candidate } from '../backends/target.ts';
 import { GatewayError } from '../errors.ts';
 import { type Attempt, addWarning, type Call, type Protocol } from '../exchange.ts';
@@ -41,7 +41,7 @@ export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedCont
       dropKeepAlive(attempt, body, protocol);
       return true;
     },
-    settle(attempt, call, candidate, carries) {
+    settle(attempt, call, candidate, carries, entered) {
       const { body, protocol } = attempt;
       const { target, model } = candidate;
       if (body === undefined || model === undefined || protocol?.kind !== 'inference') return undefined;
@@ -50,8 +50,9 @@ export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedCont
       if (!mayAsk && pinnedNumCtx === undefined && contexts.isEmpty) return undefined;
       const isNative = isOllamas(protocol);
       const asked = mayAsk ? askedNumCtx(body, isNative) : undefined;
-      const numCtx = pinnedNumCtx ?? contextFor(asked, attempt, model, { fleet, contexts });
-      if (numCtx !== undefined)
+      const numCtx = pinnedNumCtx ?? contextFor(asked, attempt, model, { fleet, contexts, entered });
+      // What is only used as it is, is not what was asked for last.
+      if (numCtx !== undefined && entered === undefined)
         contexts.note(attempt.upstream.baseUrl, canonicalModel(model), numCtx, attempt.exchange.clock.now());
       if (isNative) {
         if (numCtx !== undefined && numCtx !== asked) setNumCtx(body, numCtx, true);
@@ -98,18 +99,25 @@ function asksNothing({ operation, family }: Protocol, body: Pick<JsonDraft, 'tex
   return text === undefined || text === 'null' || text === '""' || /^\[\s*\]$/.test(text);
 }
 
+interface ContextSources {
+  readonly fleet: ContextKnowledge;
+  readonly contexts: NamedContexts;
+  readonly entered: EnteredContext | undefined;
+}
+
 /** Undefined leaves it to the box. */
 function contextFor(
   asked: number | undefined,
   { exchange, upstream }: Attempt,
   model: string,
-  { fleet, contexts }: { readonly fleet: ContextKnowledge; readonly contexts: NamedContexts },
+  { fleet, contexts, entered }: ContextSources,
 ): number | undefined {
   const name = canonicalModel(model);
   if (asked === undefined && !contexts.has(upstream.baseUrl, name)) return undefined;
   const runner = fleet.isResident(upstream, model) === true ? fleet.runnerOn(upstream, model)?.contextLength : undefined;
-  // What was asked for a moment ago is not seen in the box's lists yet.
-  const present = Math.max(runner ?? 0, contexts.recent(upstream.baseUrl, name, exchange.clock.now()) ?? 0);
+  // What was asked for a moment ago is not seen in the box's lists yet. Whoever has come in goes by what is there: others may wait for more.
+  const named = entered === undefined ? contexts.recent(upstream.baseUrl, name, exchange.clock.now()) : entered.numCtx;
+  const present = Math.max(runner ?? 0, named ?? 0);
   if (asked === undefined) return fits(exchange, present) ? present : undefined;
   if (present >= asked) return present;
   const most = mostContextOf(fleet, { upstream }, name);

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 import { cordonedError, isWork } from '../exchange/cordoned.ts';
 import { type Attempt, type Call, type Exchange, type Lease, onGone, type Upstream } from '../exchange.ts';
 import type { AttemptTools } from './attempt-tools.ts';
-import { goNatively, type OllamaOptions, type Settled } from './native.ts';
+import { type EnteredContext, goNatively, type OllamaOptions, type Settled } from './native.ts';
 import { type QueueWaiter, tellNotQueued, tellQueued, waiterOf } from './queue-wait.ts';
 import { ClientGone } from './send.ts';
 import type { Candidate } from './target.ts';
@@ -37,21 +37,24 @@ export function enterBox(entrant: Entrant, tools: AttemptTools): Entered | Promi
     return { lease: admitted, native: settled?.native };
   }
   const enter = (lease: Lease): Entered => {
-    if (lease.loadMs === 0) return { lease, native: settled?.native };
-    // A load has told how large the context is, and others may have asked for more meanwhile: what was settled before would load anew.
+    const { loaded, loadMs } = lease;
+    if (loaded === undefined && loadMs === 0) return { lease, native: settled?.native };
+    // While it waited the model may have been loaded with another context: what was settled before would load it anew.
     if (settled?.native !== undefined) {
       Object.assign(attempt, { body, protocol, rewrites, replacedBody: undefined });
       Object.assign(outgoing, { path, query });
     }
-    return { lease, native: settleAgain(entrant, lease, tools)?.native };
+    return { lease, native: settleAgain(entrant, lease, settled, tools)?.native };
   };
   return admitted instanceof Promise ? admitted.then(enter) : enter(admitted);
 }
 
 /** The slot is free again where this throws. */
-function settleAgain(entrant: Entrant, lease: Lease, tools: AttemptTools): Settled | undefined {
+function settleAgain(entrant: Entrant, lease: Lease, before: Settled | undefined, tools: AttemptTools): Settled | undefined {
+  const { loaded } = lease;
+  const least = Math.max(loaded?.numCtx ?? 0, before?.numCtx ?? 0);
   try {
-    return settle(entrant, tools);
+    return settle(entrant, tools, loaded && { numCtx: least === 0 ? undefined : least });
   } catch (thrown) {
     lease.end({ how: 'abandoned' });
     throw thrown;
@@ -59,10 +62,14 @@ function settleAgain(entrant: Entrant, lease: Lease, tools: AttemptTools): Settl
 }
 
 /** The context of a try for a box, and the words it is put in. Throws where its prompt cannot fit. */
-function settle({ attempt, call, candidate, carries, options }: Entrant, tools: AttemptTools): Settled | undefined {
+function settle(
+  { attempt, call, candidate, carries, options }: Entrant,
+  tools: AttemptTools,
+  entered?: EnteredContext,
+): Settled | undefined {
   if (call === undefined) return undefined;
   const { target, model } = candidate;
-  const settled = options?.settle(attempt, call, candidate, carries);
+  const settled = options?.settle(attempt, call, candidate, carries, entered);
   if (settled?.native !== undefined) goNatively(attempt, settled.native, target);
   if (attempt.isBox && model !== undefined) tools.judgePrompt(attempt, call, { model, numCtx: settled?.numCtx });
   return settled;

@@ -18,8 +18,17 @@ export interface OllamaOptions {
    * whether there was anything. Throws GatewayError.
    */
   lift(attempt: Attempt, call: Call): boolean;
-  /** After them: the context that the call is to have. Undefined, as nearly always: nothing is asked. Throws GatewayError. */
-  settle(attempt: Attempt, call: Call, candidate: Candidate, carries: boolean): Settled | undefined;
+  /**
+   * After them: the context that the call is to have. Undefined, as nearly always: nothing is asked. Once more, with `entered`, when it has
+   * waited: then only what is in memory counts, and not what others ask for and wait for. Throws GatewayError.
+   */
+  settle(attempt: Attempt, call: Call, candidate: Candidate, carries: boolean, entered?: EnteredContext): Settled | undefined;
+}
+
+/** What is known of the context when a call has waited for its box. */
+export interface EnteredContext {
+  /** At least so many tokens are in memory now; undefined: the box's own, or nobody knows. */
+  readonly numCtx: number | undefined;
 }
 
 export interface Settled {

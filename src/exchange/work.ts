@@ -57,6 +57,11 @@ export interface Lease {
   /** How long a load was waited for; 0: the model was in memory. */
   readonly loadMs: number;
   /** The first byte of the answer is there. */
+  /**
+   * Where the call has waited, and it was this process that let it in: the model is in memory with the context that was asked for, or with
+   * this many tokens, where a larger load of somebody else's has served it as well.
+   */
+  readonly loaded?: { readonly numCtx: number | undefined } | undefined;
   began(): void;
   /** The slot is free again; what is known of the call teaches how fast the box is. Safe to call again. */
   end(seen?: LeaseSeen): void;

@@ -1,6 +1,6 @@
 /** How a call comes to a box: first a slot, in turn, and then the model in memory. */
 import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
-import type { Loads } from './loads/loads.ts';
+import type { Loaded, Loads } from './loads/loads.ts';
 import type { BoxOwner, Grant } from './owner.ts';
 import type { Run } from './rates/rates.ts';
 import type { Slot, Slots } from './slots/slots.ts';
@@ -36,9 +36,9 @@ async function countedHere(parts: AdmissionParts, ask: Ask, waiter: Waiter, gran
         slot.began();
         grant.began();
       },
-      end() {
+      end(seen) {
         slot.end();
-        grant.end();
+        grant.end(seen);
       },
     },
     grant.loadMs,
@@ -46,18 +46,18 @@ async function countedHere(parts: AdmissionParts, ask: Ask, waiter: Waiter, gran
 }
 
 function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Lease | Promise<Lease> {
-  let loading: Promise<number> | undefined;
+  let loading: Promise<Loaded> | undefined;
   try {
     loading = parts.loads.ready(ask, waiter);
   } catch (thrown) {
     slot.end();
     throw thrown;
   }
-  if (loading === undefined) return leaseOf(parts, ask, slot, 0);
+  if (loading === undefined) return leaseOf(parts, ask, slot, 0, asAsked);
   // A client that leaves gives its place to the next; its load goes on.
   waiter.onGone(() => slot.end());
   return loading.then(
-    (loadMs) => leaseOf(parts, ask, slot, loadMs),
+    (load) => leaseOf(parts, ask, slot, load.waitedMs, load),
     (thrown) => {
       slot.end();
       throw thrown;
@@ -65,19 +65,33 @@ function loaded(parts: AdmissionParts, ask: Ask, waiter: Waiter, slot: Slot): Le
   );
 }
 
-function leaseOf(parts: AdmissionParts, ask: Ask, slot: Slot, loadMs: number): Lease {
-  return new SlotLease(parts, slot, loadMs, parts.begin?.(ask, loadMs));
+/** A slot, or what an owner elsewhere has granted beside it. */
+interface Held extends Omit<Slot, 'end'> {
+  end(seen?: LeaseSeen): void;
+}
+
+const asAsked: Lease['loaded'] = { numCtx: undefined };
+
+function leaseOf(parts: AdmissionParts, ask: Ask, slot: Held, loadMs: number, found?: Lease['loaded']): Lease {
+  return new SlotLease(parts, slot, { loadMs, loaded: found }, parts.begin?.(ask, loadMs));
 }
 
 class SlotLease implements Lease {
   readonly loadMs: number;
+  readonly loaded: Lease['loaded'];
   readonly #parts: AdmissionParts;
-  readonly #slot: Slot;
+  readonly #slot: Held;
   readonly #run: Run | undefined;
   #isOver = false;
 
-  constructor(parts: AdmissionParts, slot: Slot, loadMs: number, run: Run | undefined) {
+  constructor(
+    parts: AdmissionParts,
+    slot: Held,
+    { loadMs, loaded: found }: Pick<Lease, 'loadMs' | 'loaded'>,
+    run: Run | undefined,
+  ) {
     this.loadMs = loadMs;
+    this.loaded = found;
     this.#parts = parts;
     this.#slot = slot;
     this.#run = run;
@@ -95,7 +109,7 @@ class SlotLease implements Lease {
   end(seen?: LeaseSeen): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#slot.end();
+    this.#slot.end(seen);
     this.#run?.end(seen);
     this.#parts.onEnd(seen ?? nothingSeen);
   }

@@ -14,6 +14,12 @@ export interface NeighbourLoad {
   readonly startedMs: number;
 }
 
+export interface Held {
+  readonly waitedMs: number;
+  /** Of the load that it has waited for in the end, if that named one. */
+  readonly numCtx: number | undefined;
+}
+
 /** The box that they share. Model names are canonical. */
 export interface SharedMemory {
   readonly name: string;
@@ -73,6 +79,13 @@ export class Neighbours {
     return [...models];
   }
 
+  /** The largest context that anybody asks for who is held here for this model; 0: nobody names one. */
+  mostHeld(model: string): number {
+    let most = 0;
+    for (const held of this.#held.values()) if (held.model === model) most = Math.max(most, held.numCtx ?? 0);
+    return most;
+  }
+
   /** Whether a call should wait for loads of other models. `isHere`: it is counted already. */
   isInTheWay(model: string, numCtx: number | undefined, isHere = false): boolean {
     const { memory } = this.#setting;
@@ -103,8 +116,8 @@ export class Neighbours {
     return going;
   }
 
-  /** Resolves with the milliseconds waited; `go` is asked when nothing is in the way any more. Never settles after the waiter has gone. */
-  hold({ numCtx }: Ask, model: string, waiter: Waiter, go: () => Promise<unknown> | undefined): Promise<number> {
+  /** `go` is asked when nothing is in the way any more, and may load. Never settles after the waiter has gone. */
+  hold({ numCtx }: Ask, model: string, waiter: Waiter, go: () => Promise<Held> | undefined): Promise<Held> {
     const { clock, memory } = this.#setting;
     const fromMs = clock.now();
     waiter.onWait?.({ for: 'load', boxName: memory.name, position: 0 });
@@ -118,16 +131,13 @@ export class Neighbours {
         cancel();
         this.#held.delete(again);
       };
-      const pass = (): void => {
-        end();
-        resolve(clock.now() - fromMs);
-      };
+      const pass = (load: Held | undefined): void => resolve({ waitedMs: clock.now() - fromMs, numCtx: load?.numCtx });
       const begin = (): void => {
         end();
         try {
           const going = go();
-          if (going === undefined) resolve(clock.now() - fromMs);
-          else going.then(() => resolve(clock.now() - fromMs), reject);
+          if (going === undefined) pass(undefined);
+          else going.then(pass, reject);
         } catch (thrown) {
           reject(thrown);
         }
@@ -138,7 +148,9 @@ export class Neighbours {
         lookedAtMs = clock.now();
         await memory.checkResident(model).catch(() => undefined);
         isLooking = false;
-        if (!isOver && memory.holds(model, numCtx) === true) pass();
+        if (isOver || memory.holds(model, numCtx) !== true) return;
+        end();
+        pass(undefined);
       };
       const arm = (): void => {
         const settledMs = this.#newestMs(model, numCtx) + settledAfterMs;
@@ -162,6 +174,8 @@ export class Neighbours {
   async ended(load: NeighbourLoad, looked: () => Promise<unknown>): Promise<void> {
     const { clock, hasBackground } = this.#setting;
     this.#settling.set(load, clock.now());
+    // Those who have waited for it go first. Where each looks for itself, they may see it as late as that.
+    if (!hasBackground) await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
     await looked().catch(() => undefined);
     this.#settling.delete(load);
     // Where nobody may settle another one's promise, each looks for itself.
@@ -169,12 +183,13 @@ export class Neighbours {
   }
 
   #othersThan(model: string, numCtx: number | undefined): readonly NeighbourLoad[] {
-    const isOther = (load: NeighbourLoad) => load.model !== model || (numCtx !== undefined && (load.numCtx ?? 0) < numCtx);
     const others: NeighbourLoad[] = [];
-    for (const load of this.#setting.loads()) if (isOther(load)) others.push(load);
+    for (const load of this.#setting.loads())
+      if (load.model !== model || (numCtx !== undefined && (load.numCtx ?? 0) < numCtx)) others.push(load);
     for (const [load, endedMs] of this.#settling) {
       if (this.#setting.clock.now() - endedMs > lookLimitMs) this.#settling.delete(load);
-      else if (isOther(load)) others.push(load);
+      // Until it is listed nobody knows that it has more than is asked for: it would be loaded anew with less.
+      else if (load.model !== model || load.numCtx !== numCtx) others.push(load);
     }
     return others;
   }

@@ -14,13 +14,19 @@ import { loadTries } from './load-tries.ts';
 
 export interface Loads {
   /**
-   * Undefined: the model is in memory as asked for, or nothing is known and the call itself may load it. Else resolves with the
-   * milliseconds waited, once it is in memory; throws or rejects with GatewayError where the box could not load it. A waiter
-   * that goes leaves the load to the others, and to itself: its promise never settles.
+   * Undefined: the model is in memory as asked for, or nothing is known and the call itself may load it. Else resolves once it is
+   * in memory; throws or rejects with GatewayError where the box could not load it. A waiter that goes leaves the load to the
+   * others, and to itself: its promise never settles.
    */
-  ready(ask: Ask, waiter: Waiter): Promise<number> | undefined;
+  ready(ask: Ask, waiter: Waiter): Promise<Loaded> | undefined;
   /** Models that are being loaded now, or wait for others to be loaded, and since when on the clock. */
   underWay(): readonly { readonly model: string; readonly startedMs: number }[];
+}
+
+export interface Loaded {
+  readonly waitedMs: number;
+  /** The context that the load was made with; undefined: the box's own, or there was no load to be waited for. */
+  readonly numCtx: number | undefined;
 }
 
 /** What a load must know of its box. Model names are canonical. */
@@ -97,7 +103,7 @@ class BoxLoads implements Loads {
     });
   }
 
-  ready(ask: Ask, waiter: Waiter): Promise<number> | undefined {
+  ready(ask: Ask, waiter: Waiter): Promise<Loaded> | undefined {
     const place = this.#place;
     if (!place.tuning.ownsLoads || !place.isBox || place.isOwnedElsewhere === true) return undefined;
     const model = canonicalModel(ask.model);
@@ -123,20 +129,21 @@ class BoxLoads implements Loads {
     return new GatewayError('load_failed', message, { status: 503, headers: { 'retry-after': '5' } });
   }
 
-  #ready(model: string, ask: Ask, waiter: Waiter): Promise<number> | undefined {
+  #ready(model: string, ask: Ask, waiter: Waiter): Promise<Loaded> | undefined {
     const place = this.#place;
-    if (place.holds(model, ask.numCtx) !== false) return undefined;
+    const running = this.#underWay.size === 0 ? undefined : this.#joinable(model, ask.numCtx);
+    // What is in memory goes for a load of the same model, which is there for more context: whoever would use it meanwhile joins.
+    if (running === undefined && place.holds(model, ask.numCtx) !== false) return undefined;
     // What the box has not got, or would hand on to Ollama's cloud, gets the box's own answer.
     const known = place.catalogue?.get(model);
     if (known === undefined || known.remoteHost !== undefined) return undefined;
-    const key = `${model} ${ask.numCtx ?? ''}`;
-    const running = this.#joinable(model, ask.numCtx);
+    const key = keyOf(model, ask.numCtx);
     if (running === undefined) {
       const tried = this.#past.of(key, this.#clock.now());
       if (tried?.error !== undefined) throw tried.error;
       if (tried !== undefined && place.isLost?.(model) !== true) return undefined;
     }
-    const load = running ?? this.#begin(key, ask, model, waiter);
+    const load = running ?? this.#begin(this.#withMost(ask, model), model, waiter);
     waiter.onWait?.({ for: 'load', boxName: place.upstream.name, position: 0 });
     return this.#hasBackground ? this.#wait(load, waiter) : this.#watch(load, ask, waiter);
   }
@@ -162,11 +169,17 @@ class BoxLoads implements Loads {
     return undefined;
   }
 
-  #begin(key: string, ask: Ask, model: string, waiter: Waiter): Load {
+  /** One load for all who wait until they may have theirs, and name a context: the largest. */
+  #withMost(ask: Ask, model: string): Ask {
+    return ask.numCtx === undefined ? ask : { ...ask, numCtx: Math.max(ask.numCtx, this.#neighbours.mostHeld(model)) };
+  }
+
+  #begin(ask: Ask, model: string, waiter: Waiter): Load {
     const { size } = this.#underWay;
     if (size >= maxUnderWay) throw this.#tooMany(size);
     const startedMs = this.#clock.now();
     const { numCtx } = ask;
+    const key = keyOf(model, numCtx);
     const load: Load = { key, model, numCtx, startedMs, aliveMs: startedMs, outcome: undefined, listeners: new Set() };
     this.#past.forgetLoaded();
     this.#underWay.set(key, load);
@@ -226,12 +239,12 @@ class BoxLoads implements Loads {
     };
   }
 
-  #wait(load: Load, waiter: Waiter): Promise<number> {
+  #wait(load: Load, waiter: Waiter): Promise<Loaded> {
     const fromMs = this.#clock.now();
     return new Promise((resolve, reject) => {
       const tell = (): void => {
         if (load.outcome instanceof GatewayError) reject(load.outcome);
-        else resolve(this.#clock.now() - fromMs);
+        else resolve({ waitedMs: this.#clock.now() - fromMs, numCtx: load.numCtx });
       };
       load.listeners.add(tell);
       waiter.onGone(() => load.listeners.delete(tell));
@@ -239,7 +252,7 @@ class BoxLoads implements Loads {
   }
 
   /** On Workers no request may settle another one's promise, and a load dies with the request that carries it: each looks itself. */
-  #watch(first: Load, ask: Ask, waiter: Waiter): Promise<number> {
+  #watch(first: Load, ask: Ask, waiter: Waiter): Promise<Loaded> {
     const fromMs = this.#clock.now();
     return new Promise((resolve, reject) => {
       let load = first;
@@ -258,7 +271,7 @@ class BoxLoads implements Loads {
           return;
         }
         if (load.outcome === undefined) this.#clock.after(lookMs, look);
-        else resolve(this.#clock.now() - fromMs);
+        else resolve({ waitedMs: this.#clock.now() - fromMs, numCtx: load.numCtx });
       };
       look();
     });
@@ -266,8 +279,12 @@ class BoxLoads implements Loads {
 
   #takeOver(lost: Load, ask: Ask, waiter: Waiter): Load {
     if (this.#underWay.get(lost.key) === lost) this.#underWay.delete(lost.key);
-    return this.#joinable(lost.model, ask.numCtx) ?? this.#begin(lost.key, ask, lost.model, waiter);
+    return this.#joinable(lost.model, ask.numCtx) ?? this.#begin(this.#withMost(ask, lost.model), lost.model, waiter);
   }
+}
+
+function keyOf(model: string, numCtx: number | undefined): string {
+  return `${model} ${numCtx ?? ''}`;
 }
 
 function memoryOf(place: LoadingPlace): SharedMemory {

@@ -70,7 +70,7 @@ function admitting(stage: Stage, random: Random, hasBackground: boolean) {
       const loadMs = random.whole(1, 6_000);
       const fails = random.next() < 0.3;
       return new Promise((resolve, reject) => {
-        stage.clock.after(loadMs, () => (fails ? reject(failure) : resolve(loadMs)));
+        stage.clock.after(loadMs, () => (fails ? reject(failure) : resolve({ waitedMs: loadMs, numCtx: undefined })));
       });
     },
   };

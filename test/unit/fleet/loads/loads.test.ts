@@ -3,7 +3,7 @@ import { GatewayError } from '../../../../src/errors.ts';
 import type { Ask, Wait, Work } from '../../../../src/exchange.ts';
 import type { Answer, Stop } from '../../../../src/fleet/asking/ask.ts';
 import { LoadFailed } from '../../../../src/fleet/loads/load-answer.ts';
-import { createLoads, type LoadingPlace, type Loads } from '../../../../src/fleet/loads/loads.ts';
+import { createLoads, type Loaded, type LoadingPlace, type Loads } from '../../../../src/fleet/loads/loads.ts';
 import { usualTuning } from '../../../../src/fleet/tuning.ts';
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
 import { knownModel } from '../../answers/fake-herd.ts';
@@ -108,12 +108,13 @@ function waiter() {
   };
 }
 
-/** What became of a promise, without waiting for it. */
-function fateOf(promise: Promise<unknown> | undefined): { is: unknown } {
-  const fate: { is: unknown } = { is: 'pending' };
+/** What became of a promise, without waiting for it: milliseconds, and the context that was loaded. */
+function fateOf(promise: Promise<Loaded> | undefined): { is: unknown; numCtx: number | undefined } {
+  const fate: { is: unknown; numCtx: number | undefined } = { is: 'pending', numCtx: undefined };
   promise?.then(
-    (value) => {
-      fate.is = value;
+    ({ waitedMs, numCtx }) => {
+      fate.is = waitedMs;
+      fate.numCtx = numCtx;
     },
     (thrown) => {
       fate.is = thrown;
@@ -227,6 +228,21 @@ describe('one load for all', () => {
     ]);
   });
 
+  it('D16: who would use what is in memory joins a larger load of the same model, which is about to take its place', async () => {
+    resident.set('llama3.2:latest', 4096);
+    const larger = fateOf(loads.ready(ask('llama3.2', { numCtx: 16384 }), waiter()));
+    const smaller = fateOf(loads.ready(ask('llama3.2', { numCtx: 4096 }), waiter()));
+    const any = fateOf(loads.ready(ask(), waiter()));
+    posted[0]?.answer({});
+    await clock.settle();
+    expect([larger, smaller, any]).toEqual([
+      { is: 0, numCtx: 16384 },
+      { is: 0, numCtx: 16384 },
+      { is: 0, numCtx: 16384 },
+    ]);
+    expect(posted).toHaveLength(1);
+  });
+
   it('embedding models are loaded by an embedding of nothing', () => {
     loads.ready(ask('nomic', { work: { ...work, use: 'embed' } }), waiter());
     expect(posted.map(({ path, json }) => [path, json])).toEqual([['/api/embed', { model: 'nomic' }]]);
@@ -267,6 +283,56 @@ describe('loads that may push each other out', () => {
     await clock.settle();
     expect(fates.map(({ is }) => is)).toEqual([5_000, 10_000]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('D16: whoever wants more context waits for the load of the same model that is under way; all who do get one load, of the most', async () => {
+    loads = clashing();
+    const first = fateOf(loads.ready(ask(), waiter()));
+    const more = [16384, 32768, 8192].map((numCtx) => fateOf(loads.ready(ask('llama3.2', { numCtx }), waiter())));
+    const gone = waiter();
+    loads.ready(ask('llama3.2', { numCtx: 65536 }), gone);
+    gone.leave();
+    expect(posted).toHaveLength(1);
+    await clock.advance(5_000);
+    resident.set('llama3.2:latest', 4096);
+    posted[0]?.answer({});
+    await clock.settle();
+    expect([first, ...more.map(({ is }) => is)]).toEqual([{ is: 5_000, numCtx: undefined }, 'pending', 'pending', 'pending']);
+    expect(posted.map(({ json }) => json)).toEqual([
+      { model: 'llama3.2', stream: false },
+      { model: 'llama3.2', stream: false, options: { num_ctx: 32768 } },
+    ]);
+    await clock.advance(5_000);
+    posted[1]?.answer({});
+    await clock.settle();
+    expect(more).toEqual([32768, 32768, 32768].map((numCtx) => ({ is: 10_000, numCtx })));
+    expect(posted).toHaveLength(2);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('D16: less context that is asked for before a load is in the lists is not loaded in its place', async () => {
+    let tell: () => void = () => undefined;
+    const place = createPlace();
+    const slowToTell = {
+      ...place,
+      mayClash: () => true,
+      checkResident: () =>
+        new Promise<true>((resolve) => {
+          tell = () => {
+            resident.set('llama3.2:latest', 32768);
+            resolve(true);
+          };
+        }),
+    };
+    loads = createLoads(slowToTell, { clock, hasBackground: true });
+    loads.ready(ask('llama3.2', { numCtx: 32768 }), waiter());
+    posted[0]?.answer({});
+    await clock.settle();
+    const less = fateOf(loads.ready(ask('llama3.2', { numCtx: 4096 }), waiter()));
+    await clock.advance(100);
+    tell();
+    await clock.settle();
+    expect([less.is, posted.length, clock.pending]).toEqual([100, 1, 0]);
   });
 
   it('at most 16 models wait; the next one gets 503 with Retry-After', () => {
