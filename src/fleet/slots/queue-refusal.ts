@@ -5,10 +5,12 @@ import type { FleetTuning } from '../tuning.ts';
 /** The line of one model of one box, as it is now. */
 export interface LineAccount {
   readonly boxName: string;
-  /** Calls that are let in at once. */
+  /** Calls that the box is believed to serve at once, as `GET /fleet` tells it; where that is not known, that are let in at once. */
   readonly serves: number;
+  /** Calls that are let in at once: one more may wait in the box. */
+  readonly letIn: number;
   readonly waiting: number;
-  /** How long calls have taken lately. */
+  /** How long calls have taken lately, from when they were let in. */
   readonly serviceMs: number;
   readonly tuning: FleetTuning;
 }
@@ -17,7 +19,7 @@ export function queueFull(model: string, account: LineAccount): GatewayError {
   const { boxName, serves, tuning } = account;
   return new GatewayError(
     'queue_full',
-    `${boxName} serves ${serves} calls of ${shown(model)} at once and ${tuning.maxWaiting} wait already (fleet.queue.maxWaiting): try again later`,
+    `${boxName} serves ${serves} ${serves === 1 ? 'call' : 'calls'} of ${shown(model)} at once and ${tuning.maxWaiting} wait already (fleet.queue.maxWaiting): try again later`,
     { headers: retryAfter(account) },
   );
 }
@@ -37,8 +39,8 @@ export function outOfTime(): GatewayError {
 }
 
 /** When the line would be through: 1 to 60 whole seconds. */
-function retryAfter({ serves, waiting, serviceMs }: LineAccount): Readonly<Record<string, string>> {
-  const seconds = Math.ceil((serviceMs * (waiting + 1)) / Math.max(1, serves) / 1_000);
+function retryAfter({ letIn, waiting, serviceMs }: LineAccount): Readonly<Record<string, string>> {
+  const seconds = Math.ceil((serviceMs * (waiting + 1)) / Math.max(1, letIn) / 1_000);
   return { 'retry-after': String(Math.min(60, Math.max(1, seconds))) };
 }
 

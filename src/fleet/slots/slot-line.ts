@@ -217,7 +217,8 @@ export class Line {
     const { box } = this.#setting;
     return {
       boxName: box.upstream.name,
-      serves: this.#configured ?? this.parallel.limit,
+      serves: this.believed ?? this.parallel.limit,
+      letIn: this.#configured ?? this.parallel.limit,
       waiting: this.waiting,
       serviceMs: this.#serviceMs,
       tuning: box.tuning,

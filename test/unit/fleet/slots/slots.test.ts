@@ -106,6 +106,28 @@ describe('T11: the queue', () => {
   });
   const ended = new Set<object>();
 
+  it('says of a full one how many the box serves: as configured, or as learnt, which is what GET /fleet tells', async () => {
+    const configured = createSlotStage({ slots: 2, tuning: { maxWaiting: 0 } });
+    for (let call = 0; call < 2; call++) come(configured);
+    expect(come(configured).error).toMatchObject({
+      message: 'attic serves 2 calls of llama3.2 at once and 0 wait already (fleet.queue.maxWaiting): try again later',
+    });
+    // A box that serves one at a time: the next one begins when one has ended.
+    const stage = createSlotStage({ tuning: { maxWaiting: 3 } });
+    const clients = Array.from({ length: 12 }, () => come(stage));
+    for (let call = 0; call < 6; call++) {
+      await stage.clock.advance(200);
+      clients[call]?.slot?.began();
+      await stage.clock.advance(3_000);
+      clients[call]?.slot?.end();
+    }
+    expect(stage.slots.limitOf('llama3.2')).toBe(1);
+    const more = Array.from({ length: 12 }, () => come(stage));
+    expect(more.at(-1)?.error).toMatchObject({
+      message: 'attic serves 1 call of llama3.2 at once and 3 wait already (fleet.queue.maxWaiting): try again later',
+    });
+  });
+
   it('is bounded: the one too many gets 503 at once, with a time to come back', () => {
     const stage = createSlotStage({ slots: 1, tuning: { maxWaiting: 2 } });
     const clients = [come(stage), come(stage), come(stage)];
