@@ -62,10 +62,7 @@ export function createKeeper({ boxes, all: { shows }, rules, platform }: KeeperS
   const cordoned = (box: Box): boolean => {
     const hasChanged = box.duty.cordon(clock.now());
     if (hasChanged)
-      platform.report(
-        'info',
-        `${box.upstream.name} is out of service: ${box.inFlight} under way finish, new work goes elsewhere`,
-      );
+      platform.report('info', `${box.upstream.name} is out of service: ${underWayText(box)}; new work goes elsewhere`);
     return hasChanged;
   };
   const canGenerate = (box: Box, model: string): boolean => {
@@ -111,4 +108,9 @@ export function createKeeper({ boxes, all: { shows }, rules, platform }: KeeperS
     },
     names: boxes.map(({ upstream }) => upstream.name),
   };
+}
+
+function underWayText({ inFlight }: Box): string {
+  if (inFlight === 0) return 'nothing is under way there';
+  return inFlight === 1 ? 'one call under way finishes' : `${inFlight} calls under way finish`;
 }

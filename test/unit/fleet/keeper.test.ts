@@ -203,9 +203,20 @@ describe('out of service', () => {
     expect(herd.keeper.uncordon('attic')).toMatchObject({ hasChanged: false });
     (await herd.admit(attic, ask, waiter)).end();
     expect(log).toEqual([
-      'info attic is out of service: 1 under way finish, new work goes elsewhere',
+      'info attic is out of service: one call under way finishes; new work goes elsewhere',
       'info attic is back in service',
     ]);
+  });
+
+  it.each([
+    [0, 'nothing is under way there'],
+    [2, '2 calls under way finish'],
+  ])('the log says of a box that goes out of service what is under way: %i', async (count, told) => {
+    const { world, herd, log } = kept([[attic, idle]]);
+    await Promise.all([herd.learn(), world.clock.advance(1)]);
+    for (let call = 0; call < count; call++) await herd.admit(attic, ask, waiter);
+    herd.keeper.cordon('attic');
+    expect(log).toEqual([`info attic is out of service: ${told}; new work goes elsewhere`]);
   });
 
   it('a drain answers when nothing is under way any more, and at its limit', async () => {
