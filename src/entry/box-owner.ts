@@ -5,46 +5,30 @@
  *     POST /admit   what is asked of which box
  *     {"lease":"1"}⏎
  *     {"wait":{"for":"slot","boxName":"desk","position":2}}⏎     as often as it changes
- *     {"granted":{"queuedMs":840,"loadMs":0}}⏎                   or {"refused":{…}}⏎, which ends it
+ *     {"granted":{"queuedMs":840,"loadMs":0},"told":{…}}⏎       or {"refused":{…},"told":{…}}⏎, which ends it
  *     ⏎                                                          every second: whether anybody still reads shows here
  *
  *     POST /began?lease=1    the first byte of the answer is there
- *     POST /end?lease=1      the slot is free again; so it is when the first request is given up
+ *     POST /end?lease=1      the slot is free again, with what became of the call; so it is when the first request is given up
+ *
+ * What is told: calls under way and waiting at the box, for the isolate's placement. It comes with the answer to `/end`, too.
  */
 import { gatewayErrorOf } from '../errors.ts';
-import type { Ask, Wait, Waiter } from '../exchange.ts';
+import type { Ask, LeaseSeen, Wait, Waiter } from '../exchange.ts';
+import { canonicalModel } from '../fields/model-name.ts';
 import { admitTo } from '../fleet/admission.ts';
 import { within } from '../fleet/asking/ask.ts';
 import type { Box } from '../fleet/box.ts';
 import { type BoxWanted, createBoxes } from '../fleet/boxes.ts';
+import { Entry } from '../fleet/entry.ts';
+import { loadOfAll } from '../fleet/load-of-all.ts';
 import { LoadFailed } from '../fleet/loads/load-answer.ts';
-import type { Grant } from '../fleet/owner.ts';
+import type { Grant, OwnerTold } from '../fleet/owner.ts';
+
+import { maxRunners, runnerHash } from '../http/relay-load.ts';
 import type { Clock, Platform } from '../platform.ts';
+import { type Admission, type AdmissionLine, maxResting, type Refused, readSeen } from './box-owner-words.ts';
 import { createWorkersPlatform } from './workers-platform.ts';
-
-/** What an isolate asks for. */
-export interface Admission {
-  readonly box: BoxWanted;
-  readonly ask: Ask;
-  /** The client's own limit, from now on. */
-  readonly deadlineInMs?: number | undefined;
-}
-
-/** One line of the answer. */
-export type AdmissionLine =
-  | { readonly lease: string }
-  | { readonly wait: Wait }
-  | { readonly granted: { readonly queuedMs: number; readonly loadMs: number } }
-  | { readonly refused: Refused };
-
-export interface Refused {
-  readonly code: string;
-  readonly message: string;
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** What the box itself said, where it could not load the model. */
-  readonly said?: string | undefined;
-}
 
 const beatMs = 1_000;
 /** So many lines that nobody has taken: whoever asked is gone. */
@@ -76,7 +60,10 @@ export class OwnerDesk {
     const held = this.#held.get(searchParams.get('lease') ?? '');
     if (pathname === '/admit') return this.#admit((await request.json()) as Admission);
     if (pathname === '/began') held?.began();
-    else if (pathname === '/end') held?.end();
+    else if (pathname === '/end') {
+      held?.end(readSeen(await request.text()));
+      if (this.#box !== undefined) return Response.json(toldOf(this.#box, this.#platform.clock.now()));
+    }
     return new Response(null, { status: 204 });
   }
 
@@ -85,9 +72,12 @@ export class OwnerDesk {
     const box = this.#boxFor(wanted);
     if (box.isStale(lookAgainMs)) await within(clock, firstLookMs, box.look());
     const id = String(this.#count++);
-    const lease = new Lease(clock, deadlineInMs, () => this.#held.delete(id));
+    const lease = new Lease(clock, deadlineInMs, {
+      ended: () => this.#held.delete(id),
+      told: (isIn) => toldOf(box, clock.now(), isIn ? ask.model : undefined),
+    });
     this.#held.set(id, lease);
-    const body = lease.open(id, (waiter) => grantFor(box, ask, waiter));
+    const body = lease.open(id, (waiter) => grantFor(box, ask, waiter, clock));
     return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, { headers: { 'content-type': 'application/x-ndjson' } });
   }
 
@@ -99,20 +89,26 @@ export class OwnerDesk {
   }
 }
 
+interface LeaseDesk {
+  ended(): void;
+  /** `isIn`: the lease has its slot. */
+  told(isIn: boolean): OwnerTold;
+}
+
 /** One slot that is waited for or held, and the lines that tell of it. */
 class Lease implements Waiter {
   readonly deadlineMs: number | undefined;
   readonly #clock: Clock;
-  readonly #onEnd: () => void;
+  readonly #desk: LeaseDesk;
   readonly #departures: (() => void)[] = [];
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #cancelBeat: () => void = () => undefined;
   #grant: Grant | undefined;
   #isOver = false;
 
-  constructor(clock: Clock, deadlineInMs: number | undefined, onEnd: () => void) {
+  constructor(clock: Clock, deadlineInMs: number | undefined, desk: LeaseDesk) {
     this.#clock = clock;
-    this.#onEnd = onEnd;
+    this.#desk = desk;
     this.deadlineMs = deadlineInMs === undefined ? undefined : clock.now() + deadlineInMs;
   }
 
@@ -125,7 +121,7 @@ class Lease implements Waiter {
           void grantTo(this).then(
             (grant) => this.#take(grant),
             (thrown) => {
-              this.#say({ refused: refusedBy(thrown) });
+              this.#say({ refused: refusedBy(thrown), told: this.#desk.told(false) });
               this.end();
             },
           );
@@ -141,9 +137,9 @@ class Lease implements Waiter {
     this.#grant?.began();
   }
 
-  end(): void {
+  end(seen?: LeaseSeen): void {
     if (this.#isOver) return;
-    this.#finish();
+    this.#finish(seen);
     this.#controller?.close();
   }
 
@@ -164,15 +160,15 @@ class Lease implements Waiter {
       return;
     }
     this.#grant = grant;
-    this.#say({ granted: { queuedMs: grant.queuedMs, loadMs: grant.loadMs } });
+    this.#say({ granted: { queuedMs: grant.queuedMs, loadMs: grant.loadMs }, told: this.#desk.told(true) });
   }
 
-  #finish(): void {
+  #finish(seen?: LeaseSeen): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelBeat();
-    this.#onEnd();
-    if (this.#grant !== undefined) this.#grant.end();
+    this.#desk.ended();
+    if (this.#grant !== undefined) this.#grant.end(seen);
     else for (const listener of this.#departures) listener();
   }
 
@@ -192,8 +188,27 @@ class Lease implements Waiter {
 
 const encoder = new TextEncoder();
 
-async function grantFor({ slots, loads }: Box, ask: Ask, waiter: Waiter): Promise<Grant> {
-  return await admitTo({ slots, loads, onEnd: () => undefined }, ask, waiter);
+/** As `Fleet.admit` does it where a process owns its boxes. */
+async function grantFor(box: Box, ask: Ask, waiter: Waiter, clock: Clock): Promise<Grant> {
+  const model = canonicalModel(ask.model);
+  box.breaker.began(model, clock.now());
+  const entry = new Entry(box, model, ask, clock);
+  waiter.onGone(() => entry.left());
+  try {
+    return await admitTo(entry, ask, waiter);
+  } catch (thrown) {
+    return entry.refused(thrown);
+  }
+}
+
+/** `without`: one call to this model is the listener's own. */
+function toldOf(box: Box, nowMs: number, without?: string): OwnerTold {
+  const { atMs, runners } = loadOfAll([box], nowMs);
+  const own = without === undefined ? undefined : runnerHash(box.runnerKeyOf(canonicalModel(without)));
+  const beside = runners.map((one) => (one.hash === own ? { ...one, busy: Math.max(0, one.busy - 1) } : one));
+  const busiest = beside.sort((one, other) => other.busy + other.waiting - one.busy - one.waiting).slice(0, maxRunners);
+  const resting = box.breaker.tripped(nowMs).filter(({ forMs }) => forMs > 0);
+  return { atMs, runners: busiest, resting: resting.slice(0, maxResting).map(({ model, forMs }) => ({ model, forMs })) };
 }
 
 function refusedBy(thrown: unknown): Refused {

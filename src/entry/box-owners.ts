@@ -1,11 +1,11 @@
 /** How an isolate asks the Durable Object of a box for a slot. What the two say to each other: box-owner.ts. */
 import { type ErrorCode, errorTable, GatewayError } from '../errors.ts';
-import type { Ask, Upstream, Waiter } from '../exchange.ts';
+import type { Ask, LeaseSeen, Upstream, Waiter } from '../exchange.ts';
 import type { BoxWanted } from '../fleet/boxes.ts';
 import { LoadFailed } from '../fleet/loads/load-answer.ts';
-import type { BoxOwner, Grant, OwnerOf } from '../fleet/owner.ts';
+import type { BoxOwner, Grant, OwnerOf, OwnerTold } from '../fleet/owner.ts';
 import type { Platform } from '../platform.ts';
-import type { Admission, AdmissionLine, Refused } from './box-owner.ts';
+import { type Admission, type AdmissionLine, parsed, type Refused, readTold, seenText } from './box-owner-words.ts';
 
 export const ownerBinding = 'CORRAL_BOX_OWNER';
 
@@ -24,23 +24,25 @@ export function boxOwnersOf(env: Readonly<Record<string, unknown>>, platform: Pl
   const bound = env[ownerBinding];
   if (typeof bound !== 'object' || bound === null) return undefined;
   const namespace = bound as Namespace;
-  return (wanted, now) => {
+  return (wanted, now, hear) => {
     if (wanted.upstream.kind !== 'box') return undefined;
     const id = namespace.idFromName(wanted.upstream.baseUrl);
     // A stub belongs to the request that it was made in.
-    return new RemoteOwner(() => namespace.get(id), now, platform);
+    return new RemoteOwner(() => namespace.get(id), now, hear, platform);
   };
 }
 
 class RemoteOwner implements BoxOwner {
   readonly #stub: () => Stub;
   readonly #wanted: () => BoxWanted;
+  readonly #hear: (told: OwnerTold) => void;
   readonly #platform: Platform;
   #hasToldOfFailure = false;
 
-  constructor(stub: () => Stub, wanted: () => BoxWanted, platform: Platform) {
+  constructor(stub: () => Stub, wanted: () => BoxWanted, hear: (told: OwnerTold) => void, platform: Platform) {
     this.#stub = stub;
     this.#wanted = wanted;
+    this.#hear = hear;
     this.#platform = platform;
   }
 
@@ -48,12 +50,14 @@ class RemoteOwner implements BoxOwner {
     const box = this.#wanted();
     const stub = this.#stub();
     return new Promise((resolve, reject) => {
-      const held = new HeldLease(stub, waiter);
+      const held = new HeldLease(stub, waiter, (told) => this.#take(told));
       waiter.onGone(() => held.end());
       const { model, numCtx, work } = ask;
       const deadlineInMs = waiter.deadlineMs === undefined ? undefined : waiter.deadlineMs - this.#platform.clock.now();
       const asked: Admission = { box, ask: { model, numCtx, work }, deadlineInMs };
       const reading = held.read(asked, (line) => {
+        // Before the call counts as one of this isolate's own, because it is none of those that are told.
+        if ('told' in line) this.#take(line.told);
         if ('wait' in line) waiter.onWait?.(line.wait);
         else if ('granted' in line) resolve(held.grant(line.granted));
         else if ('refused' in line) reject(errorOf(line.refused, box.upstream, model));
@@ -68,6 +72,11 @@ class RemoteOwner implements BoxOwner {
         ),
       );
     });
+  }
+
+  #take(told: unknown): void {
+    const read = readTold(told);
+    if (read !== undefined) this.#hear(read);
   }
 
   #tell(failure: unknown): void {
@@ -87,25 +96,29 @@ class HeldLease {
   isGranted = false;
   readonly #stub: Stub;
   readonly #waiter: Waiter;
+  readonly #hear: (told: unknown) => void;
   readonly #abort = new AbortController();
   #lease: string | undefined;
 
-  constructor(stub: Stub, waiter: Waiter) {
+  constructor(stub: Stub, waiter: Waiter, hear: (told: unknown) => void) {
     this.#stub = stub;
     this.#waiter = waiter;
+    this.#hear = hear;
   }
 
   grant({ queuedMs, loadMs }: { readonly queuedMs: number; readonly loadMs: number }): Grant {
     this.isGranted = true;
-    return { queuedMs, loadMs, began: () => this.#say('began'), end: () => this.end() };
+    return { queuedMs, loadMs, began: () => void this.#say('began'), end: (seen) => this.end(seen) };
   }
 
-  end(): void {
+  end(seen?: LeaseSeen): void {
     if (this.isOver) return;
     this.isOver = true;
-    // Said as well as shown: how soon a request that was given up is noticed is the runtime's business.
-    this.#say('end');
-    this.#abort.abort();
+    // Said as well as shown: how soon a request that was given up is noticed is the runtime's business. Shown only afterwards, because
+    // that would end the lease without what became of the call.
+    const said = this.#say('end', seenText(seen));
+    if (said === undefined) this.#abort.abort();
+    else void said.then(() => this.#abort.abort());
   }
 
   /** Reads until the lease ends. Never rejects; returns what went wrong. */
@@ -143,15 +156,18 @@ class HeldLease {
     take(line);
   }
 
-  #say(what: 'began' | 'end'): void {
-    if (this.#lease === undefined) return;
-    const told = this.#stub.fetch(`https://owner/${what}?lease=${this.#lease}`, { method: 'POST' });
-    this.#waiter.waitUntil(
-      told.then(
-        () => undefined,
-        () => undefined,
-      ),
-    );
+  /** Undefined where there is no lease to speak of yet. Never rejects. */
+  #say(what: 'began' | 'end', body = ''): Promise<void> | undefined {
+    if (this.#lease === undefined) return undefined;
+    const said = this.#stub
+      .fetch(`https://owner/${what}?lease=${this.#lease}`, { method: 'POST', body })
+      .then(async (response) => {
+        const text = await response.text();
+        if (text !== '') this.#hear(parsed(text));
+      })
+      .catch(() => undefined);
+    this.#waiter.waitUntil(said);
+    return said;
   }
 }
 

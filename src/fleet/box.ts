@@ -8,6 +8,7 @@ import { legTrouble } from './asking/leg-trouble.ts';
 import { firstRetryMs, isDeadly, Liveness } from './asking/liveness.ts';
 import { type LegSecrets, noSecrets, RelayLeg } from './asking/relay.ts';
 import type { Shows } from './asking/shows.ts';
+import { ToldLoad } from './asking/told-load.ts';
 import { Breaker } from './breaker.ts';
 import { Duty } from './duty.ts';
 import { createLoads, type LoadingPlace, type Loads } from './loads/loads.ts';
@@ -76,6 +77,8 @@ export class Box implements LoadingPlace {
   readonly warming = new Map<string, WarmTry>();
   /** The way to it, where a relay stands before it. */
   readonly leg: RelayLeg;
+  /** What the relay or the owner has told of calls that others have there. */
+  readonly others = new ToldLoad(() => this.slots.load());
   /** Who says who may come; undefined: this process, or a relay. */
   readonly owner: BoxOwner | undefined;
   /** When the next look is due, on the clock. */
@@ -107,7 +110,7 @@ export class Box implements LoadingPlace {
     const { platform, jitter } = setting;
     this.#setting = setting;
     this.#headers = setting.headers;
-    this.leg = new RelayLeg(platform.clock, undefined, () => this.slots.load());
+    this.leg = new RelayLeg(platform.clock, undefined, this.others);
     this.leg.adopt(setting.leg ?? noSecrets);
     this.owner = setting.owner;
     this.breaker = new Breaker(jitter, {

@@ -76,9 +76,13 @@ export function createBoxes({ platform, instanceId, jitter = Math.random, ownerO
 
   const open = (place: string, wanted: BoxWanted): Entry => {
     const stop = createStop();
-    const owner = ownerOf?.(wanted, () => {
+    const now = (): BoxWanted => {
       const { upstream, tuning } = box;
       return { ...wanted, upstream, tuning, headers: { ...wanted.headers, ...upstream.box?.headers } };
+    };
+    const owner = ownerOf?.(wanted, now, (told) => {
+      box.others.heard(told, platform.clock.now());
+      box.others.heardResting(told.resting, platform.clock.now());
     });
     const box = new Box({ ...wanted, platform, instanceId, jitter, stop, shows, onChange: lookForDrift, owner });
     const entry: Entry = { place, box, stop: stop.stop, takers: 0 };

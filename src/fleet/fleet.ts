@@ -178,7 +178,12 @@ export function createFleet(setting: FleetSetting): TendedHerd {
     hasModel: (upstream, model) => boxOf(upstream)?.hasModel(canonicalModel(model)),
     isRemote: (upstream, model) => boxOf(upstream)?.catalogue?.get(canonicalModel(model))?.remoteHost !== undefined,
     isResident: (upstream, model) => boxOf(upstream)?.isResident(canonicalModel(model)),
-    isTripped: (upstream, model) => boxOf(upstream)?.breaker.isTripped(canonicalModel(model), clock.now()) ?? false,
+    isTripped(upstream, model) {
+      const box = boxOf(upstream);
+      if (box === undefined) return false;
+      const name = canonicalModel(model);
+      return box.breaker.isTripped(name, clock.now()) || box.others.isResting(name, clock.now());
+    },
     isCordoned: (upstream) => boxOf(upstream)?.duty.isCordoned ?? false,
     factsOf(upstream, model) {
       const digest = boxOf(upstream)?.catalogue?.get(canonicalModel(model))?.digest;

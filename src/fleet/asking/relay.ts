@@ -20,7 +20,7 @@ import {
   type SignedRequest,
 } from '../../http/signed-caller.ts';
 import type { Clock } from '../../platform.ts';
-import { type Others, type OwnLoad, ToldLoad } from './told-load.ts';
+import { ToldLoad } from './told-load.ts';
 
 /** What both ends know, and what opens the way between them. */
 export interface LegSecrets {
@@ -64,11 +64,11 @@ export class RelayLeg {
   /** Of the relay that has proved last that it knows the secret. */
   #relayName: string | undefined;
 
-  /** `self`: who POSTs without a caller come from. `own`: what this process has under way there. */
-  constructor(clock: Pick<Clock, 'now' | 'wallTime'>, self = itself, own: OwnLoad = () => []) {
+  /** `self`: who POSTs without a caller come from. `others`: what others do there. */
+  constructor(clock: Pick<Clock, 'now' | 'wallTime'>, self = itself, others = new ToldLoad(() => [])) {
     this.#clock = clock;
     this.#self = self;
-    this.#load = new ToldLoad(own);
+    this.#load = others;
   }
 
   /** The box's own Corral stands before it, as it has proved. */
@@ -125,11 +125,6 @@ export class RelayLeg {
     // A token for another relay than the one that stands there now brings nothing new.
     if (this.#checkLoad === undefined || audienceOf(token) !== this.#relayName) return undefined;
     return this.#load.hear(value, token, this.#clock.now(), this.#checkLoad);
-  }
-
-  /** What others have at this runner (`key`: of `Slots`). Undefined: no relay stands there, or it has not told lately. */
-  othersAt(key: string): Others | undefined {
-    return this.#relayName === undefined ? undefined : this.#load.of(key, this.#clock.now());
   }
 
   /**

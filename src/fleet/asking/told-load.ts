@@ -1,6 +1,6 @@
 /**
- * What a relay has told last of its queue, as far as others fill it: placement knows what it sends there itself, and nothing of what
- * other Corrals in front do.
+ * What a relay, or the owner of a box, has told last of the queue there, as far as others fill it: placement knows what this process
+ * sends there itself, and nothing of what others do.
  */
 import type { CheckLoad, RelayLoad } from '../../http/relay-load.ts';
 import { readLoad, runnerHash } from '../../http/relay-load.ts';
@@ -21,6 +21,8 @@ export type OwnLoad = () => readonly { readonly key: string; readonly busy: numb
 /** Calls take seconds: what is older says nothing of who waits now. Looks and answers tell it anew more often than that. */
 const lastsMs = 30_000;
 
+const noneRests: ReadonlyMap<string, number> = new Map();
+
 interface Share {
   readonly calls: number;
   readonly underWay: number;
@@ -37,6 +39,8 @@ export class ToldLoad {
   readonly #own: OwnLoad;
   #told: Told | undefined;
   #asOf = 0;
+  /** Until when models rest, by name. */
+  #resting: ReadonlyMap<string, number> = noneRests;
 
   constructor(own: OwnLoad) {
     this.#own = own;
@@ -45,7 +49,22 @@ export class ToldLoad {
   /** Of another relay than before, or of none. */
   forget(): void {
     this.#told = undefined;
+    this.#resting = noneRests;
     this.#asOf++;
+  }
+
+  /** From whom everything is believed. */
+  heard(load: RelayLoad, nowMs: number): void {
+    this.#take(this.#without(load, nowMs));
+  }
+
+  /** These models are better not asked for just now, and no others. */
+  heardResting(resting: readonly { readonly model: string; readonly forMs: number }[], nowMs: number): void {
+    this.#resting = resting.length === 0 ? noneRests : new Map(resting.map(({ model, forMs }) => [model, nowMs + forMs]));
+  }
+
+  isResting(model: string, nowMs: number): boolean {
+    return this.#resting.size > 0 && nowMs < (this.#resting.get(model) ?? Number.NEGATIVE_INFINITY);
   }
 
   /** `value`: in the answer to the request that carried `token`. What nobody has signed, and what is older than what is known, counts not. */
@@ -56,7 +75,7 @@ export class ToldLoad {
     const told = this.#without(load, nowMs);
     const asOf = this.#asOf;
     if (!(await check(value, token))) return;
-    if (asOf === this.#asOf && told.atMs >= (this.#told?.atMs ?? 0)) this.#told = told;
+    if (asOf === this.#asOf) this.#take(told);
   }
 
   /** Undefined: nothing was told, or not lately. `key`: of `Slots`. */
@@ -68,6 +87,13 @@ export class ToldLoad {
     let elsewhere = 0;
     for (const [other, { underWay }] of told.byHash) if (other !== hash) elsewhere += underWay;
     return { calls, elsewhere, slots };
+  }
+
+  #take(told: Told): void {
+    const known = this.#told;
+    // What was started anew counts its time from the beginning.
+    const isFresh = known !== undefined && told.heardMs - known.heardMs <= lastsMs;
+    if (!isFresh || told.atMs >= known.atMs) this.#told = told;
   }
 
   #without({ atMs, runners }: RelayLoad, heardMs: number): Told {

@@ -1,13 +1,13 @@
-/** Calls at a box as placement counts them: behind a relay with those that others send there, as far as it has told. */
+/** Calls at a box as placement counts them: where a relay or an owner grants its slots, with those of others, as far as that has told. */
 import type { Box } from '../box.ts';
 import type { BoxView } from './predict.ts';
 
 type Calls = Pick<BoxView, 'busy' | 'waiting' | 'slots' | 'othersBusy' | 'crowd'>;
 
-/** `own`: as this process counts them. Behind a relay nothing waits here, so that whatever is too much for its slots waits there. */
-export function withOthers(box: Box, model: string, own: Calls): Calls {
-  if (!box.leg.isRelay) return own;
-  const others = box.leg.othersAt(box.runnerKeyOf(model));
+/** `own`: as this process counts them. Nothing waits here then, so that whatever is too much for the slots waits there. */
+export function withOthers(box: Box, model: string, own: Calls, nowMs: number): Calls {
+  if (!box.isOwnedElsewhere) return own;
+  const others = box.others.of(box.runnerKeyOf(model), nowMs);
   if (others === undefined) return own;
   const { calls, elsewhere } = others;
   const all = own.busy + calls;
@@ -29,6 +29,6 @@ export function withOthers(box: Box, model: string, own: Calls): Calls {
 }
 
 /** Whether others have calls to this model there. */
-export function isWantedByOthers(box: Box, model: string): boolean {
-  return box.leg.isRelay && (box.leg.othersAt(box.runnerKeyOf(model))?.calls ?? 0) > 0;
+export function isWantedByOthers(box: Box, model: string, nowMs: number): boolean {
+  return box.isOwnedElsewhere && (box.others.of(box.runnerKeyOf(model), nowMs)?.calls ?? 0) > 0;
 }
