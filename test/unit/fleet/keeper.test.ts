@@ -85,6 +85,31 @@ describe('what is known of the models', () => {
     herd.stop();
   });
 
+  it('A18: what only a box has that is gone is listed for 30 s more, and again as soon as it is back', async () => {
+    const script = healthyBox(['b:1b']);
+    const { world, herd } = kept([
+      [attic, healthyBox(['a:1b'])],
+      [den, script],
+    ]);
+    herd.start();
+    await world.clock.advance(10_000);
+    const names = () => herd.models().map(({ model }) => model.name);
+    expect(names().sort()).toEqual(['a:1b', 'b:1b']);
+    script.fault = 'refused';
+    await world.clock.advance(40_500);
+    expect(names()).toEqual(['a:1b']);
+    delete script.fault;
+    await Promise.all([herd.keeper.refresh(), world.clock.advance(1_000)]);
+    expect(names().sort()).toEqual(['a:1b', 'b:1b']);
+    script.fault = 'refused';
+    // Whoever leaves for a moment stays in the lists.
+    await Promise.all([herd.keeper.refresh(), world.clock.advance(29_000)]);
+    expect(names().sort()).toEqual(['a:1b', 'b:1b']);
+    await world.clock.advance(2_000);
+    expect(names()).toEqual(['a:1b']);
+    herd.stop();
+  });
+
   it('T18: a refresh does not believe a look that had begun before', async () => {
     const script: Script = { ...healthyBox(['a:1b']), delayMs: 100 };
     const { world, herd } = kept([[attic, script]]);
