@@ -51,6 +51,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Cases that wait side by side; each starts programs, and a start takes a core.
+          maxConcurrency: 3,
           maxWorkers,
         },
       },

@@ -45,21 +45,35 @@ const streamRequest = (body: object = {}) =>
 
 export function coldLoads(stage: Stage): void {
   describe('cold loads and silences', () => {
-    let box: FakeOllama;
+    // A box for each case, so that none waits while another one waits.
+    const boxes = new Map<string, FakeOllama>();
+    const boxOf = (name: string): FakeOllama => {
+      const box = boxes.get(name);
+      if (box === undefined) throw new Error(`there is no box ${name}`);
+      return box;
+    };
     let corral: RunningCorral;
     beforeAll(async () => {
-      box = await stage.box({
-        models: ['llama3.2', { name: 'warm', resident: true }, ...surfaces.map((_, at) => `cold${at}`)],
-      });
-      corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }], { fleet: impatient }) });
-      await untilListed(corral.url, ['llama3.2:latest', 'warm:latest', 'cold0:latest']);
+      const broken = { status: 500, contentType: 'application/json', body: '{"error":"it broke"}' };
+      for (const at of surfaces.keys()) {
+        boxes.set(`cold${at}`, await stage.box({ models: [`cold${at}`], faults: { loadMs: 1200 } }));
+        const resident = (name: string) => [{ name, resident: true }];
+        boxes.set(`pausing${at}`, await stage.box({ models: resident(`pausing${at}`), faults: { tokensPerSecond: 1.5 } }));
+        const failing = { startDelayMs: 600, failWith: broken };
+        boxes.set(`failing${at}`, await stage.box({ models: resident(`failing${at}`), faults: failing }));
+      }
+      boxes.set('stuck', await stage.box({ models: [{ name: 'stuck', resident: true }], faults: { startDelayMs: 30_000 } }));
+      const entries = [...boxes].map(([name, { port }]) => ({ name, at: port }));
+      corral = await stage.corral({ yaml: herdOf(entries, { fleet: impatient }) });
+      await untilListed(
+        corral.url,
+        [...boxes.keys()].map((name) => `${name}:latest`),
+      );
     });
 
     for (const [at, { path, body, framing }] of surfaces.entries()) {
-      stage.it(`T1, T2: headers and heartbeats during a cold load, then the stream as ever: ${path}`, async () => {
-        box.clear();
-        box.set({ loadMs: 1200 });
-        const before = box.loads.started;
+      stage.beside(`T1, T2: headers and heartbeats during a cold load, then the stream as ever: ${path}`, async () => {
+        const box = boxOf(`cold${at}`);
         const sent = { model: `cold${at}`, ...body };
         const reply = await ask(corral.url + path, { body: sent });
         box.clear();
@@ -70,28 +84,21 @@ export function coldLoads(stage: Stage): void {
         const seen = read(framing, reply.text);
         expect(seen.beats).toBeGreaterThanOrEqual(3);
         expect(seen.kinds).toEqual(read(framing, direct.text).kinds);
-        if (path === '/v1/chat/completions') expect(reply.text).toMatch(/^: loading cold0 on desk\n\n/);
-        expect(box.loads.started - before).toBe(1);
-        expect(box.loads.aborted).toBe(0);
+        if (path === '/v1/chat/completions') expect(reply.text).toMatch(/^: loading cold0 on cold0\n\n/);
+        expect(box.loads).toEqual({ started: 1, completed: 1, aborted: 0 });
       });
 
-      stage.it(`T2, T20: heartbeats in a stream that pauses: ${path}`, async () => {
-        box.clear();
-        box.set({ tokensPerSecond: 1.5 });
-        const sent = { model: 'warm', ...body, max_tokens: 2, max_output_tokens: 2, options: { num_predict: 2 } };
+      stage.beside(`T2, T20: heartbeats in a stream that pauses: ${path}`, async () => {
+        const sent = { model: `pausing${at}`, ...body, max_tokens: 2, max_output_tokens: 2, options: { num_predict: 2 } };
         const reply = await ask(corral.url + path, { body: sent });
-        const direct = await ask(box.url + path, { body: sent });
-        box.clear();
+        const direct = await ask(boxOf(`pausing${at}`).url + path, { body: sent });
         const seen = read(framing, reply.text);
         expect(seen.beats).toBeGreaterThanOrEqual(2);
         expect(seen.kinds).toEqual(read(framing, direct.text).kinds);
       });
 
-      stage.it(`A2: an error after the headers is told in the stream: ${path}`, async () => {
-        box.clear();
-        box.set({ startDelayMs: 600, failWith: { status: 500, contentType: 'application/json', body: '{"error":"it broke"}' } });
-        const reply = await ask(corral.url + path, { body: { model: 'warm', ...body } });
-        box.clear();
+      stage.beside(`A2: an error after the headers is told in the stream: ${path}`, async () => {
+        const reply = await ask(corral.url + path, { body: { model: `failing${at}`, ...body } });
         expect(reply.status).toBe(200);
         const last = framing === 'sse' ? parseSse(reply.text).at(-1)?.json : parseNdjson(reply.text).at(-1);
         expect(JSON.stringify(last)).toContain('it broke');
@@ -99,21 +106,18 @@ export function coldLoads(stage: Stage): void {
       });
     }
 
-    stage.it('T7: a client that leaves while it waits is seen, also where headers would not show it', async () => {
-      box.clear();
-      box.set({ startDelayMs: 30_000 });
+    stage.beside('T7: a client that leaves while it waits is seen, also where headers would not show it', async () => {
       const client = await stage.raw(corral.url);
-      await client.send(streamRequest({ model: 'warm', marker: 'leaves' }));
-      const received = await box.nextRequest((request) => request.body.includes('leaves'));
+      await client.send(streamRequest({ model: 'stuck', marker: 'leaves' }));
+      const received = await boxOf('stuck').nextRequest((request) => request.body.includes('leaves'));
       await client.until(/: .*\n\n/);
       client.reset();
       expect(await Promise.race([received.over, until('nothing', () => false, 8_000).catch(() => 'waiting')])).toBe(
         'client left',
       );
-      box.clear();
     });
 
-    stage.it('T1: impatient clients take no load along, and share one', async () => {
+    stage.beside('T1: impatient clients take no load along, and share one', async () => {
       const cold = await stage.box({ faults: { loadMs: 2000 } });
       const gateway = await stage.corral({ yaml: herdOf([{ name: 'cold', at: cold.port }], { fleet: impatient }) });
       await untilListed(gateway.url, ['llama3.2:latest']);
@@ -130,7 +134,7 @@ export function coldLoads(stage: Stage): void {
       expect(inferencesOf(cold).filter(isPath('/v1/chat/completions'))).toHaveLength(1);
     });
 
-    stage.it('fleet.loads.own: false leaves loads to the calls', async () => {
+    stage.beside('fleet.loads.own: false leaves loads to the calls', async () => {
       const cold = await stage.box({ faults: { loadMs: 300 } });
       const fleet = { probeInterval: '1s', loads: { own: false } };
       const gateway = await stage.corral({ yaml: herdOf([{ name: 'cold', at: cold.port }], { fleet }) });
@@ -140,7 +144,7 @@ export function coldLoads(stage: Stage): void {
       expect(cold.loads.completed).toBe(1);
     });
 
-    stage.it('a call that only unloads a model loads nothing first', async () => {
+    stage.beside('a call that only unloads a model loads nothing first', async () => {
       const idle = await stage.box();
       const gateway = await stage.corral({
         yaml: herdOf([{ name: 'idle', at: idle.port }], { fleet: impatient }),
@@ -154,7 +158,7 @@ export function coldLoads(stage: Stage): void {
       ]);
     });
 
-    stage.it('T2: padJson: spaces before an answer that is no stream, an error object where it fails', async () => {
+    stage.beside('T2: padJson: spaces before an answer that is no stream, an error object where it fails', async () => {
       const slow = await stage.box({ models: [{ name: 'llama3.2', resident: true }], faults: { startDelayMs: 800 } });
       const fleet = { ...impatient, loads: { ...impatient.loads, padJson: true } };
       const gateway = await stage.corral({ yaml: herdOf([{ name: 'slow', at: slow.port }], { fleet }) });

@@ -35,8 +35,17 @@ export interface Stage {
   closedPort(): Promise<ClosedPort>;
   raw(url: string): Promise<RawClient>;
   /** A test that is skipped, with the reason in its name, on the runtimes named in `not`. */
-  it(name: string, run: () => Promise<void> | void, not?: Partial<Record<RuntimeName, string>>, timeoutMs?: number): void;
+  readonly it: StageTest;
+  /** The same for one that starts all it uses and measures no time: it does not wait while its neighbours of this kind wait. */
+  readonly beside: StageTest;
 }
+
+type StageTest = (
+  name: string,
+  run: () => Promise<void> | void,
+  not?: Partial<Record<RuntimeName, string>>,
+  timeoutMs?: number,
+) => void;
 
 /** Opens a stage for the `describe` it is called in. */
 export function useStage(runtime: Runtime): Stage {
@@ -54,6 +63,13 @@ export function useStage(runtime: Runtime): Stage {
     ...(yaml === undefined ? {} : { yaml: typeof yaml === 'string' ? yaml : JSON.stringify(yaml, null, 1) }),
     env: { ...(runtime.name === 'workerd' && locked !== true ? { CORRAL_ALLOW_ANONYMOUS: '1' } : {}), ...env },
   });
+  const tests =
+    (test: typeof it.concurrent): StageTest =>
+    (name, run, not = {}, timeoutMs) => {
+      const reason = not[runtime.name];
+      if (reason === undefined) test(name, run, timeoutMs);
+      else it.skip(`${name} [not on ${runtime.name}: ${reason}]`, () => undefined);
+    };
   return {
     runtime: runtime.name,
     async corral(config) {
@@ -77,11 +93,8 @@ export function useStage(runtime: Runtime): Stage {
       const client = await openRawClient(url);
       return keep(client, () => client.close());
     },
-    it(name, run, not = {}, timeoutMs) {
-      const reason = not[runtime.name];
-      if (reason === undefined) it(name, run, timeoutMs);
-      else it.skip(`${name} [not on ${runtime.name}: ${reason}]`, () => undefined);
-    },
+    it: tests(it),
+    beside: tests(it.concurrent),
   };
 }
 

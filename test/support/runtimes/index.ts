@@ -47,11 +47,12 @@ export interface Runtime {
   readonly available: boolean;
   /** Starts the gateway as users do and waits until it accepts connections. */
   start(config?: CorralConfig): Promise<RunningCorral>;
-  /** Runs it to its end: bad configurations, `--validate-only`, `-V`. Kills it and rejects after `timeoutMs` (15 s). */
+  /** Runs it to its end: bad configurations, `--validate-only`, `-V`. Kills it and rejects after `timeoutMs` (30 s). */
   run(config?: CorralConfig, timeoutMs?: number): Promise<Exit & { stdout: string; stderr: string }>;
 }
 
-const readyMs = 15_000;
+/** Half a second where nothing else runs. */
+const readyMs = 30_000;
 
 /** The four runtimes, for a project at `root`. */
 export function openRuntimes(root: string): Runtime[] {
