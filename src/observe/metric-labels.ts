@@ -13,7 +13,7 @@ export const unknown = 'unknown';
 export function keyOf(exchange: Exchange, addedValues: readonly string[]): string {
   const { attempts, protocol, error } = exchange;
   const upstream = attempts.length === 0 ? '' : attempts[attempts.length - 1]?.upstream.name;
-  const key = `${upstream}\0${protocol?.name}\0${exchange.method}\0${exchange.status}\0${error?.code}\0${exchange.outcome}\0${exchange.peer.port}\0${exchange.gatewayName}\0${exchange.listenerName}\0${exchange.routeName}\0${exchange.responseModel}\0${cut(exchange.requestModel)}`;
+  const key = `${upstream}\0${waitedAt(exchange)}\0${protocol?.name}\0${exchange.method}\0${exchange.status}\0${error?.code}\0${exchange.outcome}\0${exchange.peer.port}\0${exchange.gatewayName}\0${exchange.listenerName}\0${exchange.routeName}\0${exchange.responseModel}\0${cut(exchange.requestModel)}`;
   return addedValues.length === 0 ? key : `${key}\0${JSON.stringify(addedValues)}`;
 }
 
@@ -24,6 +24,7 @@ export function keyPartsOf(exchange: Exchange) {
   const { attempts, protocol, method, status, error, outcome, peer, gatewayName, listenerName, routeName } = exchange;
   return {
     upstream: attempts[attempts.length - 1]?.upstream,
+    waitedAt: waitedAt(exchange),
     protocol,
     method,
     status,
@@ -43,6 +44,7 @@ export function hasKeyParts(exchange: Exchange, parts: KeyParts): boolean {
   const { attempts } = exchange;
   return (
     parts.upstream === attempts[attempts.length - 1]?.upstream &&
+    parts.waitedAt === waitedAt(exchange) &&
     parts.protocol === exchange.protocol &&
     parts.method === exchange.method &&
     parts.status === exchange.status &&
@@ -92,6 +94,11 @@ export function modelLabelsOf(exchange: Exchange, operation: string): string[] {
   ];
 }
 
-export function backendOf({ attempts }: Exchange): string {
-  return attempts.at(-1)?.upstream.name ?? unknown;
+export function backendOf(exchange: Exchange): string {
+  return exchange.attempts.at(-1)?.upstream.name ?? waitedAt(exchange) ?? unknown;
+}
+
+/** The box at which a client has waited to the end, and which was asked nothing. */
+function waitedAt({ attempts, wait }: Exchange): string | undefined {
+  return attempts.length === 0 ? wait?.boxName : undefined;
 }

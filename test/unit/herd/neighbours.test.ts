@@ -64,7 +64,7 @@ it('calls of a model in use go on beside a load', async () => {
   expect((last?.firstTokenMs ?? 0) - fromMs).toBeLessThan(1_000);
 });
 
-it('T1: the log names the box of an answer whose headers left early, and of a client that left while it waited for a load', async () => {
+it('T1: log and metrics name the box of an answer whose headers left early, and of a client that left while it waited for a load', async () => {
   // 4 GB take 39 s, and the start 1 s.
   const slow = { boxes: [{ models: [small], diskBytesPerSecond: 4_000_000_000 / 39 }] };
   const stage = await openVirtual(
@@ -81,4 +81,6 @@ it('T1: the log names the box of an answer whose headers left early, and of a cl
   ]);
   const boxes = stage.herd.lines.map((line) => (JSON.parse(line) as Record<string, unknown>)['corral.box']);
   expect(boxes).toEqual(['box-1.herd', 'box-1.herd']);
+  const counted = stage.opened.metricsText().match(/^agentgateway_requests_total\{backend="[^"]*"/gm);
+  expect(new Set(counted)).toEqual(new Set(['agentgateway_requests_total{backend="box-1.herd"']));
 });

@@ -85,6 +85,7 @@ describe('an exchange', () => {
   test.each<[string, Partial<Exchange>]>([
     ['upstream', tried('attic')],
     ['no upstream', { attempts: [] }],
+    ['box that was waited for', { attempts: [], wait: { for: 'slot', boxName: 'attic', position: 1 } }],
     ['protocol', { protocol: undefined }],
     ['method', { method: 'GET' }],
     ['status', { status: 404 }],
@@ -110,6 +111,26 @@ describe('an exchange', () => {
         .map((line) => line.slice(0, line.lastIndexOf(' ')));
     };
     expect(seriesAfter(difference).length).toBeGreaterThan(seriesAfter({}).length);
+  });
+
+  test('a client that left while it waited counts for the box at which it did', () => {
+    const metrics = createMetrics({ removed: [], added: [] });
+    const gone = { ...like, status: 499, outcome: 'abandoned' as const };
+    for (const boxName of ['desk', 'attic', 'desk'])
+      metrics.observe(exchangeWith({ ...gone, attempts: [], wait: { for: 'slot', boxName, position: 1 } }), 1);
+    metrics.observe(exchangeWith({ ...gone, attempts: [] }), 1);
+    // It was waited for at last, and another one asked before.
+    metrics.observe(exchangeWith({ ...gone, ...tried('desk'), wait: { for: 'load', boxName: 'attic', position: 0 } }), 1);
+    const counted = linesOf(metrics, 'agentgateway_requests_total').map((line) => [
+      /backend="([^"]*)"/.exec(line)?.[1],
+      line.slice(line.lastIndexOf(' ') + 1),
+    ]);
+    expect(counted).toEqual([
+      ['desk', '2'],
+      ['attic', '1'],
+      ['unknown', '1'],
+      ['desk', '1'],
+    ]);
   });
 
   test('models that nobody serves, and methods that nobody knows, are no series of their own', () => {
