@@ -35,7 +35,7 @@ export function respondWithRefusal(
   tools: AnswerTools,
 ): Response {
   const { upstream } = candidate.target;
-  const tooLong = contextRefusal(exchange, refusal);
+  const tooLong = contextRefusal(exchange, refusal, tools.fleet.factsOf(upstream, candidate.model ?? '')?.contextLength);
   if (tooLong !== undefined) throw tooLong;
   const mended = mendOf(exchange, upstream, candidate.model, refusal, asked, tools);
   if (mended !== undefined) {

@@ -46,7 +46,9 @@ export function judgePrompt(
   if (context === undefined || call.bytes.length < context * minBytesPerToken) return;
   const { tokens } = leastPromptTokens(body);
   const fewest = Math.floor(tokens * tools.tokenRatios.factorOf(canonicalModel(model)));
-  if (fewest > context) throw contextExceeded(protocol, Math.max(fewest, estimatePromptTokens(body)), context);
+  if (fewest <= context) return;
+  const most = tools.fleet.factsOf(upstream, model)?.contextLength;
+  throw contextExceeded(protocol, Math.max(fewest, estimatePromptTokens(body)), { context, most });
 }
 
 /** The box itself then says no, by its own count; unless the client has said what it wants. */
@@ -75,8 +77,14 @@ function contextOf(
   return fleet.isResident(upstream, model) === true ? fleet.runnerOn(upstream, model)?.contextLength : undefined;
 }
 
+/** A context that is too small: what it is now, and what the model was made for, if that is known. */
+interface Narrow {
+  readonly context: number;
+  readonly most: number | undefined;
+}
+
 /** The error in the words of the client's protocol, which agents look for. `tokens`: of the prompt. */
-export function contextExceeded(protocol: Protocol, tokens: number, context: number): GatewayError {
+export function contextExceeded(protocol: Protocol, tokens: number, { context, most }: Narrow): GatewayError {
   if (protocol.family === 'anthropic')
     return new GatewayError('context_exceeded', `prompt is too long: ${tokens} tokens > ${context} maximum`);
   const param =
@@ -85,7 +93,7 @@ export function contextExceeded(protocol: Protocol, tokens: number, context: num
   return new GatewayError(
     'context_exceeded',
     `This model's maximum context length is ${context} tokens. However, your ${what} resulted in ${tokens} tokens. ` +
-      `Please reduce the length of the ${what}, or give the model more context (num_ctx, OLLAMA_CONTEXT_LENGTH).`,
+      `Please reduce the length of the ${what}${most !== undefined && tokens > most ? `: the model was made for ${most} tokens at most.` : ', or give the model more context (num_ctx, OLLAMA_CONTEXT_LENGTH).'}`,
     { param },
   );
 }
@@ -95,12 +103,17 @@ const exceeded = /exceed_context_size_error/;
 const promptCount = /n_prompt_tokens\\*"\s*:\s*(\d{1,9})/;
 const contextCount = /n_ctx\\*"\s*:\s*(\d{1,9})/;
 
-/** The refusal in the client's protocol; undefined where it is another one, or the client speaks Ollama's own. */
-export function contextRefusal({ protocol }: Exchange, { status, text }: Refusal): GatewayError | undefined {
+/** The refusal in the client's protocol; undefined where it is another one, or the client speaks Ollama's own. `most`: what the model was made for. */
+export function contextRefusal(
+  { protocol }: Exchange,
+  { status, text }: Refusal,
+  most: number | undefined,
+): GatewayError | undefined {
   if (status !== 400 || protocol === undefined || protocol.family === 'ollama' || !exceeded.test(text)) return undefined;
   const tokens = promptCount.exec(text)?.[1];
   const context = contextCount.exec(text)?.[1];
-  return tokens === undefined || context === undefined ? undefined : contextExceeded(protocol, Number(tokens), Number(context));
+  if (tokens === undefined || context === undefined) return undefined;
+  return contextExceeded(protocol, Number(tokens), { context: Number(context), most });
 }
 
 /** An answer that has ended, as it is looked at for a prompt that was cut. */
@@ -127,8 +140,12 @@ export function noteTruncation(exchange: Exchange, ended: Ended, tools: Truncati
   if (!isSuspect && !tools.tokenRatios.wants(name)) return undefined;
   const { tokens, isTextOnly } = leastPromptTokens(body);
   // Of embeddings each text has a context of its own.
-  const context = call?.protocol.operation === 'embeddings' ? undefined : contextOf(upstream, body, model, tools);
-  if (isSuspect && wasCut(tokens, usage.inputTokens, context)) return tell(exchange, upstream, model, tokens);
+  const isEmbedding = call?.protocol.operation === 'embeddings';
+  const context = contextOf(upstream, body, model, tools);
+  if (isSuspect && wasCut(tokens, usage.inputTokens, isEmbedding ? undefined : context)) {
+    const most = tools.fleet.factsOf(upstream, model)?.contextLength;
+    return tell(exchange, upstream, { model, fewest: tokens, context, most, isEmbedding });
+  }
   if (isTextOnly) tools.tokenRatios.learn(name, tokens, usage.inputTokens);
   return undefined;
 }
@@ -142,12 +159,37 @@ function wasCut(fewest: number, read: number, context: number | undefined): bool
   return context === undefined || (read >= context / 3 && read <= context);
 }
 
-function tell(exchange: Exchange, upstream: Upstream, model: string, fewest: number): string {
+interface Cut {
+  readonly model: string;
+  /** So many tokens there were at least; of embeddings in all texts together. */
+  readonly fewest: number;
+  /** What the runner has, and what the model was made for. */
+  readonly context: number | undefined;
+  readonly most: number | undefined;
+  readonly isEmbedding: boolean;
+}
+
+function tell(exchange: Exchange, upstream: Upstream, cut: Cut): string {
+  const { model, fewest, isEmbedding } = cut;
   const read = exchange.usage?.inputTokens ?? 0;
-  const warning = `truncated: ${upstream.name} read ${read} tokens of a prompt of ${fewest} or more; give ${model.slice(0, 200)} more context (num_ctx, OLLAMA_CONTEXT_LENGTH)`;
+  const what = isEmbedding ? 'texts' : 'a prompt';
+  const warning = `truncated: ${upstream.name} read ${read} tokens of ${what} of ${fewest} or more; ${mendOf(cut)}`;
   addWarning(exchange, warning);
   exchange.telemetry.promptTruncated?.(canonicalModel(model), upstream.name);
   return warning;
+}
+
+/** No option gives a model more context than it was made for. Those for embeddings have little, and usually all of it. */
+function mendOf({ model, fewest, context, most, isEmbedding }: Cut): string {
+  const name = model.slice(0, 200);
+  const more = `give ${name} more context (num_ctx, OLLAMA_CONTEXT_LENGTH)`;
+  if (!isEmbedding)
+    return most !== undefined && fewest > most ? `${name} was made for ${most} at most: shorten the prompt` : more;
+  const limit = Math.min(context ?? Number.POSITIVE_INFINITY, most ?? Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(limit)) return `split long texts for ${name}`;
+  const split = `split texts of more than ${limit} tokens`;
+  if (most === undefined) return `${split} for ${name}`;
+  return limit < most ? `${split}, or ${more}: ${most} at most` : `${split}: ${name} was made for no more`;
 }
 
 /** Warnings name boxes and models, which people may call what they like; headers hold ASCII. */

@@ -46,6 +46,15 @@ describe('T6: a prompt that cannot fit is refused in the words that agents act o
     expect(stage.told[0]?.exchange).toMatchObject({ outcome: 'refused', error: { code: 'context_exceeded' } });
   });
 
+  test('a model that was made for no more is not to be given more', async () => {
+    const stage = stageWith({ a: 4_096 });
+    stage.herd.know('a', { model: { capabilities: ['completion'], contextLength: 8_192 } });
+    const { text } = await stage.read('/v1/chat/completions', chatOf(8_200));
+    expect(JSON.parse(text).error.message).toMatch(
+      /resulted in \d+ tokens\. Please reduce the length of the messages: the model was made for 8192 tokens at most\.$/,
+    );
+  });
+
   test('messages', async () => {
     const stage = stageWith({ a: 4_096 });
     const { status, text } = await stage.read('/v1/messages', chatOf(8_000, { max_tokens: 10 }));
@@ -180,6 +189,13 @@ describe('a box that refuses by its own count', () => {
     expect([status, JSON.parse(text).error.message]).toEqual([400, expect.stringContaining(message)]);
   });
 
+  test('of a model that was made for no more', async () => {
+    const stage = stageWith({ a: undefined }, '{}', refusing);
+    stage.herd.know('a', { model: { capabilities: ['completion'], contextLength: 2_048 } });
+    const { text } = await stage.read('/v1/chat/completions', { body: { model: 'm', messages: [] } });
+    expect(JSON.parse(text).error.message).toMatch(/Please reduce the length of the messages: the model was made for 2048/);
+  });
+
   test('Ollama’s own clients get its own words', async () => {
     const { status, text } = await stageWith({ a: undefined }, '{}', refusing).read('/api/chat', chatOf(1));
     expect([status, JSON.parse(text)]).toEqual([400, { error: inner }]);
@@ -227,6 +243,34 @@ describe('T6: a prompt that a box has cut all the same is told of', () => {
   ])('%s', async (_, script, more) => {
     const stage = stageWith({ a: undefined }, '{}', script);
     expect(await warned(stage, chatOf(8_000, more))).toEqual({ warnings: [told], log: true, metric: true });
+  });
+
+  const embedded: StageOptions['script'] = () => json({ data: [], usage: { prompt_tokens: 512, total_tokens: 512 } });
+
+  test.each([
+    ['has all that it was made for', 512, 512, 'split texts of more than 512 tokens: m was made for no more'],
+    [
+      'could have more',
+      256,
+      512,
+      'split texts of more than 256 tokens, or give m more context (num_ctx, OLLAMA_CONTEXT_LENGTH): 512 at most',
+    ],
+    ['has more than it was made for', 4_096, 512, 'split texts of more than 512 tokens: m was made for no more'],
+    ['nobody knows what it was made for', 512, undefined, 'split texts of more than 512 tokens for m'],
+    ['nothing is known', undefined, undefined, 'split long texts for m'],
+  ] as const)('T6: embeddings: the mend is one that helps (%s)', async (_, context, contextLength, mend) => {
+    const stage = stageWith({ a: context }, '{}', embedded);
+    stage.herd.know('a', { model: { capabilities: ['embedding'], contextLength } });
+    const { warnings } = await warned(stage, { body: { model: 'm', input: words(2_000) } }, '/v1/embeddings');
+    expect(warnings).toEqual([`truncated: a read 512 tokens of texts of 2000 or more; ${mend}`]);
+  });
+
+  test('T6: a model that was made for less than the prompt is not to be given more context', async () => {
+    const stage = stageWith({ a: undefined }, '{}', answering(2_050));
+    stage.herd.know('a', { model: { capabilities: ['completion'], contextLength: 4_096 } });
+    expect((await warned(stage, chatOf(8_000))).warnings).toEqual([
+      'truncated: a read 2050 tokens of a prompt of 8000 or more; m was made for 4096 at most: shorten the prompt',
+    ]);
   });
 
   test('a known context of twice as many tokens', async () => {
