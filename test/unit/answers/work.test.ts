@@ -22,8 +22,8 @@ describe('what a call asks of a box', () => {
   });
 
   it('may be less urgent than its caller says', () => {
-    exchange.headers.delete('x-corral-class');
-    expect(workOf(exchange, call, setting).urgency).toBe('interactive');
-    expect(workOf(exchange, call, setting, 'bulk').urgency).toBe('bulk');
+    const unhurried = fakeExchange();
+    expect(workOf(unhurried, call, setting).urgency).toBe('interactive');
+    expect(workOf(unhurried, call, setting, 'bulk').urgency).toBe('bulk');
   });
 });
