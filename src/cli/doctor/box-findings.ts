@@ -44,7 +44,7 @@ export function boxFindings(box: BoxState, examined: Examined): Finding[] {
     ...versionFindings(box),
     ...tunnelFindings(name, examined.headers),
     ...clockFindings(name, examined),
-    ...box.running.flatMap((one) => splitFindings(name, one)),
+    ...processorFindings(box),
     ...memoryFindings(box, examined.contexts),
   ];
   const { version, models, running } = box;
@@ -117,15 +117,32 @@ function clockFindings(box: string, { headers, atMs }: Examined): Finding[] {
   ];
 }
 
+/** A box that has no GPU is as it is meant to be. Nothing tells for certain whether it has one: memory of it that is in use, or the file. */
+function processorFindings({ name: box, configured, running }: BoxState): Finding[] {
+  const sized = running.filter(({ sizeBytes }) => sizeBytes > 0);
+  const hasGpu = (configured.vramBytes ?? 0) > 0 || sized.some(({ vramBytes }) => vramBytes > 0);
+  if (hasGpu) return sized.flatMap((one) => splitFindings(box, one));
+  if (sized.length === 0) return [];
+  return [
+    finding(
+      'info',
+      'cpu_only',
+      `${box} runs on its CPU: nothing that it has in memory is in GPU memory.`,
+      "If it has a GPU, Ollama has not found it: look for `inference compute` in Ollama's log there, and write its memory as `vram` in fleet.boxes, so that this is a warning.",
+      { box },
+    ),
+  ];
+}
+
 function splitFindings(box: string, running: RunningState): Finding[] {
   const { name: model, sizeBytes, vramBytes, contextLength } = running;
-  if (sizeBytes <= 0 || vramBytes >= sizeBytes) return [];
+  if (vramBytes >= sizeBytes) return [];
   const context = contextLength === null ? '' : ` with a context of ${contextLength}`;
   return [
     finding(
       'warn',
       'cpu_split',
-      `${plainText(model, 200)} runs on ${box}${context} as ${processorText(running)}: ${sizeText(sizeBytes - vramBytes)} of ${sizeText(sizeBytes)} are not in GPU memory, which is slow.`,
+      `${plainText(model, 200)} runs on ${box}${context}${vramBytes <= 0 ? ', wholly on the CPU' : ` as ${processorText(running)}`}: ${sizeText(sizeBytes - vramBytes)} of ${sizeText(sizeBytes)} are not in GPU memory, which is slow.`,
       'Use a smaller variant or a smaller context (num_ctx), fewer slots (OLLAMA_NUM_PARALLEL), or unload other models there.',
       { box, model },
     ),

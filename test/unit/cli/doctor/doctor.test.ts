@@ -135,6 +135,16 @@ describe('corral doctor', () => {
     expect(code).toBe(3);
   });
 
+  it.each([
+    ['0.13.5', ['version_old', 'version_old']],
+    ['0.14.0', []],
+  ])('%s: %j', async (version, codes) => {
+    const boxes = healthy();
+    boxes.desk.version = version;
+    boxes.attic.version = version;
+    expect((await findings(boxes)).found.map(({ code }) => code)).toEqual(codes);
+  });
+
   it('warns of digest drift', async () => {
     const boxes = healthy();
     boxes.attic.models = { 'llama3.2:latest': { digest: 'bbbbbbbbbbbbbbbb', at: '2025-01-01T00:00:00Z' } };
@@ -169,6 +179,46 @@ describe('corral doctor', () => {
         why: 'llama3.2:latest runs on desk with a context of 32768 as 75 % CPU, 25 % GPU: 3.0 GB of 4.0 GB are not in GPU memory, which is slow.',
       },
     ]);
+  });
+
+  const onCpu = (name: string) => ({
+    name,
+    digest: model.digest,
+    size: 4e9,
+    size_vram: 0,
+    context_length: 4_096,
+    expires_at: '2026-01-01T00:05:00Z',
+  });
+
+  it('tells of a box that has no GPU as far as can be known, once, and ends with 0', async () => {
+    const boxes = healthy();
+    boxes.desk.running = [onCpu('llama3.2:latest'), onCpu('other:latest')];
+    boxes.attic.running = [onCpu('llama3.2:latest')];
+    const { found, code } = await findings(boxes);
+    expect(found.map(({ severity, code: what, box, model: which, why }) => [severity, what, box, which, why])).toEqual([
+      ['info', 'cpu_only', 'desk', null, 'desk runs on its CPU: nothing that it has in memory is in GPU memory.'],
+      ['info', 'cpu_only', 'attic', null, 'attic runs on its CPU: nothing that it has in memory is in GPU memory.'],
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ['the file says how much memory it has', [onCpu('llama3.2:latest')], ', vram: 16GiB'],
+    ['another model is in it', [onCpu('llama3.2:latest'), { ...onCpu('other:latest'), size_vram: 4e9 }], ''],
+  ])('warns of a model on the CPU of a box that has a GPU: %s', async (_, running, options) => {
+    const boxes = healthy();
+    boxes.desk.running = running;
+    const { found, code } = await findings(boxes, named(options));
+    expect(found).toMatchObject([
+      {
+        severity: 'warn',
+        code: 'cpu_split',
+        box: 'desk',
+        model: 'llama3.2:latest',
+        why: 'llama3.2:latest runs on desk with a context of 4096, wholly on the CPU: 4.0 GB of 4.0 GB are not in GPU memory, which is slow.',
+      },
+    ]);
+    expect(code).toBe(3);
   });
 
   // Llama 3.2 3B: 28 layers, 8 heads of 128 for keys and as many for values, 2 bytes: 114,688 bytes a token.
