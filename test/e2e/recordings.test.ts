@@ -50,7 +50,8 @@ const withContext: ReadonlySet<string> = new Set(['chat-numctx-reload', 'v1-chat
 /** On workerd no client has an address, so the suite opens routes to everybody, and forwarding headers are no matter any more. */
 const onlyWithAddress: ReadonlySet<string> = new Set(['host-ok-xfh']);
 
-describe.each(testedRuntimes())('recordings on $name', (runtime) => {
+// Side by side: each has a box of its own, and where Corral answers from what it knows they wait a second.
+describe.concurrent.each(testedRuntimes())('recordings on $name', (runtime) => {
   let box: FakeOllama;
   const corrals = new Map<string | undefined, Promise<RunningCorral>>();
   const corralFor = (origins: string | undefined, key = origins): Promise<RunningCorral> => {
@@ -76,7 +77,9 @@ describe.each(testedRuntimes())('recordings on $name', (runtime) => {
     await box?.stop();
   });
 
-  it.each(runtime.name === 'workerd' ? names.filter((name) => !onlyWithAddress.has(name)) : names)('%s', async (name) => {
+  const own = runtime.name === 'workerd' ? names.filter((name) => !onlyWithAddress.has(name)) : names;
+  // One after the other: the box is told what to answer next.
+  it.each(own)('%s', { concurrent: false }, async (name) => {
     const recording = recordingOf(name);
     const corral = await corralFor(originsOf(name), withContext.has(name) ? name : originsOf(name));
     const wanted = wantedOf(recording);

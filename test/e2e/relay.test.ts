@@ -1,29 +1,24 @@
 /** A relay beside a box and a Corral in front of it, as processes with sockets, on each runtime. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startFakeOllama } from '../support/fake-ollama/index.ts';
 import { type RunningCorral, testedRuntimes } from '../support/runtimes/index.ts';
-
-const ending: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ending.splice(0).reverse()) await end();
-});
 
 const secret = 'known to both ends of the leg';
 const runtimes = testedRuntimes();
 const relayRuntimes = runtimes.filter(({ name }) => name !== 'workerd');
 
-function kept(corral: RunningCorral): RunningCorral {
-  ending.push(() => corral.stop(0));
-  return corral;
-}
-
 const herd = (url: string) => `fleet:\n  boxes:\n  - { url: "${url}", name: desk }\n`;
 
-describe.each(relayRuntimes)('$name', (runtime) => {
-  it('T1: a load of some seconds comes through a relay, whole and streamed', async () => {
+// Each waits for four loads: side by side.
+describe.concurrent.each(relayRuntimes)('$name', (runtime) => {
+  it('T1: a load of some seconds comes through a relay, whole and streamed', async ({ onTestFinished }) => {
+    const kept = (corral: RunningCorral): RunningCorral => {
+      onTestFinished(async () => void (await corral.stop(0)));
+      return corral;
+    };
     const box = await startFakeOllama({ models: ['one', 'two', 'three', 'four'] });
     const cold = ['one', 'two', 'three', 'four'];
-    ending.push(() => box.stop());
+    onTestFinished(() => box.stop());
     box.set({ loadMs: 2_500 });
     const env = { CORRAL_RELAY_SECRET: secret };
     const relay = kept(await runtime.start({ yaml: herd(box.url), args: ['--relay'], env }));
