@@ -80,10 +80,31 @@ class CallWork implements Work {
     return typeof numCtx === 'number' && numCtx > 0 && Number.isSafeInteger(numCtx) ? numCtx : undefined;
   }
 
+  /** As Ollama asks for it before it loads (server/routes.go, scheduleRunner). What a box forgives, as thinking in Messages, is not there. */
+  get needs(): NonNullable<Work['needs']> {
+    const { body, boxChanges, protocol } = this.#call;
+    if (body === undefined) return [];
+    const asked = (name: string) => (boxChanges.has(name) ? boxChanges.get(name) : body.has(name) ? body.get(name) : undefined);
+    const needs: NonNullable<Work['needs']>[number][] = [];
+    const tools = asked('tools');
+    if (Array.isArray(tools) && tools.length > 0) needs.push('tools');
+    if (isThinking(asked('think')) || isThinking(asked('reasoning_effort'))) needs.push('thinking');
+    if (protocol.operation === 'text_completion' && isText(asked('suffix'))) needs.push('insert');
+    return needs;
+  }
+
   get conversation(): string | undefined {
     const { enabled, headers } = this.#setting.affinity;
     if (!enabled) return undefined;
     this.#conversation ??= { text: conversationOf(this.#call, this.#exchange.headers, headers) };
     return this.#conversation.text;
   }
+}
+
+function isThinking(asked: unknown): boolean {
+  return asked === true || (isText(asked) && asked !== 'none');
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }

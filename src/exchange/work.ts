@@ -18,6 +18,8 @@ export interface Work {
   readonly urgency: 'interactive' | 'bulk';
   /** Which of Ollama's ways loads the model. */
   readonly use: 'generate' | 'embed';
+  /** What the model must be able to do besides, in the words of `/api/show`: a box refuses before it loads what is not. Left out: nothing. */
+  readonly needs?: readonly ('tools' | 'thinking' | 'insert')[] | undefined;
 }
 
 /** What is asked of one box. */

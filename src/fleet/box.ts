@@ -249,6 +249,13 @@ export class Box implements LoadingPlace {
     return digest === undefined ? undefined : this.#setting.shows?.of(digest)?.blob;
   }
 
+  /** Whether the model is known not to be able to do all of this. */
+  lacks(model: string, needs: readonly string[]): boolean {
+    const digest = this.catalogue?.get(model)?.digest;
+    const able = digest === undefined ? undefined : this.#setting.shows?.of(digest)?.capabilities;
+    return able !== undefined && needs.some((need) => !able.includes(need));
+  }
+
   /** Asks what is in memory now, 2 s at most. Undefined: the box did not tell. */
   async checkResident(model: string): Promise<boolean | undefined> {
     const asked = this.#askRunning();

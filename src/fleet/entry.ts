@@ -9,6 +9,8 @@ import { isInMemory } from './placement/views.ts';
 import type { Run } from './rates/rates.ts';
 import type { Slots } from './slots/slots.ts';
 
+const none: Loads = { ready: () => undefined, underWay: () => [] };
+
 /** Made before the call waits: afterwards the model is in memory. One object for each call, where closures would be five. */
 export class Entry implements AdmissionParts {
   readonly #box: Box;
@@ -16,12 +18,14 @@ export class Entry implements AdmissionParts {
   readonly #model: string;
   readonly #clock: Clock;
   readonly #isCold: boolean;
+  readonly #work: Ask['work'];
 
-  constructor(box: Box, model: string, { numCtx }: Ask, clock: Clock) {
+  constructor(box: Box, model: string, { numCtx, work }: Ask, clock: Clock) {
     this.#box = box;
     this.#model = model;
     this.#clock = clock;
     this.#isCold = isInMemory(box, model, numCtx) === false;
+    this.#work = work;
   }
 
   get slots(): Slots {
@@ -29,11 +33,18 @@ export class Entry implements AdmissionParts {
   }
 
   get loads(): Loads {
-    return this.#box.loads;
+    return this.#isRefused ? none : this.#box.loads;
+  }
+
+  /** The box refuses before it loads: nobody is to wait for a load only to hear that. */
+  get #isRefused(): boolean {
+    if (!this.#isCold) return false;
+    const { needs = [] } = this.#work;
+    return needs.length > 0 && this.#box.lacks(this.#model, needs);
   }
 
   get owner(): BoxOwner | undefined {
-    return this.#box.leg.isRelay ? undefined : this.#box.owner;
+    return this.#box.leg.isRelay || this.#isRefused ? undefined : this.#box.owner;
   }
 
   begin(ask: Ask, loadMs: number): Run {

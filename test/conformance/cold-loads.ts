@@ -134,6 +134,29 @@ export function coldLoads(stage: Stage): void {
       expect(inferencesOf(cold).filter(isPath('/v1/chat/completions'))).toHaveLength(1);
     });
 
+    stage.beside('what the model cannot do is refused with its status, before anything is loaded', async () => {
+      const cold = await stage.box({ models: [{ name: 'plain', capabilities: ['completion'] }], faults: { loadMs: 2000 } });
+      const gateway = await stage.corral({
+        yaml: herdOf([{ name: 'cold', at: cold.port }], {
+          fleet: impatient,
+          config: stage.runtime === 'workerd' ? {} : { adminAddr: '127.0.0.1:0' },
+        }),
+        env: { CORRAL_ADMIN_TOKEN: 'admin-token-of-the-tests' },
+      });
+      await untilListed(gateway.url, ['plain:latest']);
+      const headers = { authorization: 'Bearer admin-token-of-the-tests' };
+      const admin = await until('the admin address', () => gateway.adminUrl);
+      await until('what the model can do is known', async () => {
+        // On workerd nothing is learnt between requests.
+        await ask(`${gateway.url}/v1/models`);
+        return (await ask(`${admin}/fleet`, { headers })).json().boxes[0].models[0].capabilities !== null;
+      });
+      const tools = [{ type: 'function', function: { name: 'now', parameters: { type: 'object', properties: {} } } }];
+      const reply = await chat(gateway.url, { model: 'plain', stream: true, tools });
+      expect([reply.status, errorOf(reply)]).toEqual([400, expect.stringContaining('does not support tools')]);
+      expect(cold.loads.started).toBe(0);
+    });
+
     stage.beside('fleet.loads.own: false leaves loads to the calls', async () => {
       const cold = await stage.box({ faults: { loadMs: 300 } });
       const fleet = { probeInterval: '1s', loads: { own: false } };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { workOf } from '../../../src/answers/work.ts';
 import { decodeCall } from '../../../src/protocols/decode.ts';
+import { ollamaGenerate } from '../../../src/protocols/ollama-generate.ts';
 import { openaiChat } from '../../../src/protocols/openai-chat.ts';
 import { fakeExchange } from '../policies/fake-exchange.ts';
 
@@ -19,6 +20,26 @@ describe('what a call asks of a box', () => {
       urgency: 'bulk',
       use: 'generate',
     });
+  });
+
+  it.each([
+    [{}, []],
+    [{ tools: [] }, []],
+    [{ tools: [{ type: 'function' }] }, ['tools']],
+    [{ tools: [{ type: 'function' }], tool_choice: 'none' }, []],
+    [{ think: false }, []],
+    [{ think: true }, ['thinking']],
+    [{ think: 'high', tools: [{ type: 'function' }] }, ['tools', 'thinking']],
+    [{ reasoning_effort: 'none' }, []],
+    [{ reasoning_effort: 'low' }, ['thinking']],
+  ])('needs a model that can do it: %o', (members, needs) => {
+    const body = new TextEncoder().encode(JSON.stringify({ model: 'm', messages: [], ...members }));
+    expect(workOf(exchange, decodeCall(openaiChat, body, exchange), setting).needs).toEqual(needs);
+  });
+
+  it('needs one that can insert, where there is a suffix', () => {
+    const body = new TextEncoder().encode('{"model":"m","prompt":"x","suffix":"y"}');
+    expect(workOf(exchange, decodeCall(ollamaGenerate, body, exchange), setting).needs).toEqual(['insert']);
   });
 
   it('may be less urgent than its caller says', () => {
