@@ -25,7 +25,7 @@ import { serverTlsOf } from './server-tls.ts';
 import { createServers, moderationOf } from './servers.ts';
 import { legOf, settingsOf } from './settings.ts';
 import { compileTelemetry } from './telemetry.ts';
-import { warnOfUnusedBoxes } from './unused-boxes.ts';
+import { warnOfIdleReserves, warnOfUnusedBoxes } from './unused-boxes.ts';
 import { createUpstreams } from './upstreams.ts';
 import { compileWarm } from './warm.ts';
 
@@ -102,6 +102,7 @@ export function compilePlan(given: Config, scope: CompileScope): CompiledPlan {
   for (const index of attached.unused())
     warnings.push(`policies[${index}].target: names nothing here that serves requests, so this policy does nothing`);
   warnOfUnusedBoxes(upstreams, backendScope.surroundings.warn);
+  warnOfIdleReserves(config.fleet.boxes, backendScope.surroundings.warn);
   const routes = binds.flatMap((bind) => bind.listeners).flatMap(({ entries }) => entries.map(({ route }) => route));
   const targets = routes.flatMap(({ backend }) => targetsOf(backend));
   return {

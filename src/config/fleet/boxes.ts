@@ -75,7 +75,7 @@ export const boxField = z
       .meta({ examples: ['24GiB'] }),
     reserve: byteSizeField
       .optional()
-      .describe("Of `vram`, what stays free for other things: for boxes that are people's desktops.")
+      .describe("Of `vram`, which must be there too, what stays free for other things: for boxes that are people's desktops.")
       .meta({ examples: ['4GiB'] }),
     maxLoaded: z
       .number()
