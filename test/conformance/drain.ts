@@ -11,7 +11,7 @@ const request = requestBytes({
 export function drain(stage: Stage): void {
   describe('drain', () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      stage.it(`${signal}: a stream under way finishes, a new request is refused, exit 0`, async () => {
+      stage.beside(`${signal}: a stream under way finishes, a new request is refused, exit 0`, async () => {
         const box = await stage.box({ faults: { tokensPerSecond: 8 } });
         const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
         const client = await stage.raw(corral.url);
@@ -37,18 +37,7 @@ export function drain(stage: Stage): void {
       });
     }
 
-    stage.it('nothing under way: it ends at once', async () => {
-      const box = await stage.box();
-      const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
-      const idle = await stage.raw(corral.url);
-      const startedAt = performance.now();
-      corral.signal('SIGTERM');
-      expect(await corral.exited).toEqual({ code: 0, signal: null });
-      expect(performance.now() - startedAt).toBeLessThan(5000);
-      idle.close();
-    });
-
-    stage.it('a second signal ends at once', async () => {
+    stage.beside('a second signal ends at once', async () => {
       const box = await stage.box({ faults: { stallAfterChunks: 2 } });
       const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
       const client = await stage.raw(corral.url);
@@ -58,6 +47,17 @@ export function drain(stage: Stage): void {
       await corral.untilOutput(/shutting down/);
       corral.signal('SIGTERM');
       expect(await corral.exited).toMatchObject({ code: 0 });
+    });
+
+    stage.it('nothing under way: it ends at once', async () => {
+      const box = await stage.box();
+      const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
+      const idle = await stage.raw(corral.url);
+      const startedAt = performance.now();
+      corral.signal('SIGTERM');
+      expect(await corral.exited).toEqual({ code: 0, signal: null });
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+      idle.close();
     });
   });
 }

@@ -107,27 +107,6 @@ export function streams(stage: Stage): void {
       expect(parseSse(silent.text)).toHaveLength(14);
     });
 
-    stage.it(
-      'back-pressure: while the client does not read, the box must wait',
-      async () => {
-        box.clear();
-        const big = await stage.box({ models: [{ name: 'big', tokens: Array.from({ length: 700 }, () => 'x'.repeat(32_768)) }] });
-        const slow = await stage.corral({ yaml: herdOf([{ name: 'big', at: big.port }]) });
-        const client = await stage.raw(slow.url);
-        await client.send(streamRequest({ model: 'big' }));
-        await client.until('"content":"x');
-        client.pause();
-        const received = await big.nextRequest(isPath(chatPath));
-        // 23 MB are on their way: a gateway that does not hold back would take all of it, and the box would be done.
-        const outcome = await Promise.race([received.over, stillAfter(1500)]);
-        expect(outcome).toBe('waiting');
-        client.resume();
-        expect(await received.over).toBe('answered');
-      },
-      {},
-      60_000,
-    );
-
     stage.it('the client leaves in the middle: the box is told at once', async () => {
       box.clear();
       box.set({ tokensPerSecond: 5 });
@@ -211,7 +190,7 @@ export function streams(stage: Stage): void {
       },
     );
 
-    stage.it('the client leaves during a cold load: it is held, and exactly one load completes', async () => {
+    stage.beside('the client leaves during a cold load: it is held, and exactly one load completes', async () => {
       const cold = await stage.box({ faults: { loadMs: 1500 } });
       const gateway = await stage.corral({ yaml: herdOf([{ name: 'cold', at: cold.port }]) });
       await untilListed(gateway.url, ['llama3.2:latest']);
@@ -225,7 +204,7 @@ export function streams(stage: Stage): void {
       expect(cold.loads).toEqual({ started: 1, completed: 1, aborted: 0 });
     });
 
-    stage.it('five impatient clients, one load', async () => {
+    stage.beside('five impatient clients, one load', async () => {
       const cold = await stage.box({ faults: { loadMs: 1500 } });
       const gateway = await stage.corral({ yaml: herdOf([{ name: 'cold', at: cold.port }]) });
       await untilListed(gateway.url, ['llama3.2:latest']);
@@ -239,6 +218,53 @@ export function streams(stage: Stage): void {
       expect(cold.loads).toEqual({ started: 1, completed: 1, aborted: 0 });
       // What was held ends: nobody generates for clients that are gone.
       await until('nothing is under way', () => Promise.all(inferencesOf(cold).map(({ over }) => over)).then(() => true));
+    });
+
+    stage.beside(
+      'back-pressure: while the client does not read, the box must wait',
+      async () => {
+        const big = await stage.box({ models: [{ name: 'big', tokens: Array.from({ length: 700 }, () => 'x'.repeat(32_768)) }] });
+        const slow = await stage.corral({ yaml: herdOf([{ name: 'big', at: big.port }]) });
+        const client = await stage.raw(slow.url);
+        await client.send(streamRequest({ model: 'big' }));
+        await client.until('"content":"x');
+        client.pause();
+        const received = await big.nextRequest(isPath(chatPath));
+        // 23 MB are on their way: a gateway that does not hold back would take all of it, and the box would be done.
+        const outcome = await Promise.race([received.over, stillAfter(1500)]);
+        expect(outcome).toBe('waiting');
+        client.resume();
+        expect(await received.over).toBe('answered');
+      },
+      {},
+      60_000,
+    );
+
+    stage.beside('a silent stream is not cut while the box answers probes (idleTimeout passes several times)', async () => {
+      const silent = await stage.box({ models: ['llama3.2'], faults: { stallAfterChunks: 3 } });
+      const gateway = await stage.corral({
+        yaml: herdOf([{ name: 'silent', at: silent.port }], { fleet: { probeInterval: '1s', idleTimeout: '1s' } }),
+      });
+      const client = await stage.raw(gateway.url);
+      await client.send(streamRequest());
+      await client.until('very');
+      const outcome = await Promise.race([client.closed, stillAfter(4000)]);
+      expect(outcome).toBe('waiting');
+      client.reset();
+    });
+
+    stage.beside('a stream of a box that is gone without a word ends with an error after idleTimeout', async () => {
+      const dying = await stage.box({ models: ['llama3.2'], faults: { stallAfterChunks: 3 } });
+      const gateway = await stage.corral({
+        yaml: herdOf([{ name: 'dying', at: dying.port }], { fleet: { idleTimeout: '1s' } }),
+      });
+      const client = await stage.raw(gateway.url);
+      await client.send(streamRequest());
+      await client.until('very');
+      dying.set({ hang: 'all' });
+      const reply = await client.reply({ timeoutMs: 15_000 });
+      expect(errorIn('sse', reply.text)).toMatch(/fell silent|broke off/);
+      expect(reply.text).not.toContain('[DONE]');
     });
 
     for (const { path, body, framing, last } of surfaces) {
@@ -286,32 +312,6 @@ export function streams(stage: Stage): void {
         const error = framing === 'sse' ? lastSseError(reply.text) : lastLineError(reply.text);
         expect([path, error]).toEqual([path, expect.stringMatching(/./)]);
       }
-    });
-
-    stage.it('a silent stream is not cut while the box answers probes (idleTimeout passes several times)', async () => {
-      box.clear();
-      box.set({ stallAfterChunks: 3 });
-      const client = await stage.raw(corral.url);
-      await client.send(streamRequest({ model: 'warm' }));
-      await client.until('very');
-      const outcome = await Promise.race([client.closed, stillAfter(4000)]);
-      expect(outcome).toBe('waiting');
-      client.reset();
-      box.clear();
-    });
-
-    stage.it('a stream of a box that is gone without a word ends with an error after idleTimeout', async () => {
-      const dying = await stage.box({ models: ['llama3.2'], faults: { stallAfterChunks: 3 } });
-      const gateway = await stage.corral({
-        yaml: herdOf([{ name: 'dying', at: dying.port }], { fleet: { idleTimeout: '1s' } }),
-      });
-      const client = await stage.raw(gateway.url);
-      await client.send(streamRequest());
-      await client.until('very');
-      dying.set({ hang: 'all' });
-      const reply = await client.reply({ timeoutMs: 15_000 });
-      expect(errorIn('sse', reply.text)).toMatch(/fell silent|broke off/);
-      expect(reply.text).not.toContain('[DONE]');
     });
 
     stage.it('an error before the first token is plain JSON with its status, streaming or not', async () => {
