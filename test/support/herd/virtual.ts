@@ -4,6 +4,7 @@ import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer } from '../../../src/platform.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';
+import { plainSettings } from '../settings.ts';
 import { createHerd, type SimulatedHerd } from './herd.ts';
 import { type Asked, play, type Seen } from './player.ts';
 import { createRandom } from './random.ts';
@@ -70,19 +71,7 @@ export function loadsOf({ boxes }: Pick<SimulatedHerd, 'boxes'>): number {
 }
 
 export function settingsOf(text: string): Settings {
-  return {
-    config: { text, name: 'herd.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: true,
-    allowedHosts: [],
-    hasDemo: false,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: () => undefined,
-    readFile: undefined,
-  };
+  return plainSettings(text, { config: { text, name: 'herd.yaml' }, allowAnonymous: true });
 }
 
 async function askGateway(opened: Opened, { path, body, headers, leaving }: Asked): Promise<Response> {

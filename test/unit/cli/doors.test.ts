@@ -5,6 +5,7 @@ import type { Door, DoorOptions, OpenDoor } from '../../../src/entry/door.ts';
 import type { Opened } from '../../../src/entry/opened.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, ServerTls } from '../../../src/platform.ts';
+import { plainSettings } from '../../support/settings.ts';
 import { noKeeper } from '../fleet/no-keeper.ts';
 
 function systemError(code: string): Error {
@@ -76,20 +77,7 @@ function opened(more: Partial<Opened> = {}): Opened {
 }
 
 function settings(more: Partial<Settings> = {}): Settings {
-  return {
-    config: { text: '', name: '' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: [],
-    hasDemo: true,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: () => undefined,
-    readFile: undefined,
-    ...more,
-  };
+  return plainSettings('', { hasDemo: true, ...more });
 }
 
 const placesOf = (asked: readonly DoorOptions[]) =>

@@ -4,6 +4,7 @@ import type { Terminal } from '../../../src/cli/terminal.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Platform, UpstreamRequest } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { createQuietPlatform } from '../../support/quiet-platform.ts';
 
 export interface MockModel {
   readonly digest: string;
@@ -62,16 +63,7 @@ export function createMockHerd(boxes: Readonly<Record<string, MockBox>>, admin?:
     }
     return boxAnswer(box, pathname, body, request.signal);
   };
-  const platform: Platform = {
-    runtime: 'node',
-    clock,
-    hasBackground: true,
-    send,
-    respond: () => new Response(),
-    refuses: () => undefined,
-    print: () => undefined,
-    report: () => undefined,
-  };
+  const platform = createQuietPlatform({ clock, send });
   return { clock, asked, platform };
 }
 

@@ -3,34 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { type Trial, trialOf } from '../../../src/cli/try-it.ts';
 import { openGateway } from '../../../src/entry/open.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
-import { GatewayError } from '../../../src/errors.ts';
-import { createFakeClock } from '../../support/fake-clock.ts';
+import { createQuietPlatform } from '../../support/quiet-platform.ts';
+import { plainSettings } from '../../support/settings.ts';
 
 async function trial(text: string, more: Partial<Settings> = {}): Promise<Trial | undefined> {
-  const settings = {
-    config: { text, name: 'x.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: [],
-    hasDemo: false,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: () => undefined,
-    readFile: undefined,
-    ...more,
-  };
-  const result = await openGateway(settings, {
-    runtime: 'node',
-    clock: createFakeClock(),
-    hasBackground: true,
-    send: () => Promise.reject(new GatewayError('upstream_refused', 'nobody there')),
-    respond: () => new Response(),
-    refuses: () => undefined,
-    print: () => undefined,
-    report: () => undefined,
-  });
+  const result = await openGateway(plainSettings(text, more), createQuietPlatform());
   if (!result.ok) throw new Error(result.problems.join('\n'));
   return trialOf(result.opened.plan.binds);
 }

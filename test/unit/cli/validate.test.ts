@@ -6,15 +6,13 @@ import { openGateway } from '../../../src/entry/open.ts';
 import type { Settings } from '../../../src/entry/settings.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import type { Platform } from '../../../src/platform.ts';
-import { createFakeClock } from '../../support/fake-clock.ts';
+import { createQuietPlatform } from '../../support/quiet-platform.ts';
+import { plainSettings } from '../../support/settings.ts';
 import { planOf } from '../answers/stage.ts';
 
 /** A box at each of these addresses, with these models; nobody elsewhere. */
 function platformOf(boxes: Readonly<Record<string, readonly string[]>> = {}): Platform {
-  return {
-    runtime: 'node',
-    clock: createFakeClock(),
-    hasBackground: true,
+  return createQuietPlatform({
     async send({ url }) {
       const { origin, pathname } = new URL(url);
       const models = boxes[origin];
@@ -28,27 +26,14 @@ function platformOf(boxes: Readonly<Record<string, readonly string[]>> = {}): Pl
         body: { read: async () => bytes, cancel: () => undefined, stream: () => new ReadableStream() },
       };
     },
-    respond: () => new Response(),
-    refuses: () => undefined,
-    print: () => undefined,
-    report: () => undefined,
-  };
+  });
 }
 
 function settings(text: string): Settings {
-  return {
+  return plainSettings(text, {
     config: { text, name: 'x.yaml', path: 'x.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: [],
-    hasDemo: false,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
     env: (name) => (name === 'KEY' ? 'sk-secret' : undefined),
-    readFile: undefined,
-  };
+  });
 }
 
 async function run(text: string, flags: { portable?: boolean; json?: boolean; probe?: boolean } = {}, platform = platformOf()) {

@@ -17,6 +17,7 @@ import type { Platform } from '../../../src/platform.ts';
 import { createMemoryState } from '../../../src/state/memory.ts';
 import { keysOf } from '../../support/config-keys.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { plainSettings } from '../../support/settings.ts';
 import { mutants } from './mutants.ts';
 
 const examples = textsIn(new URL('../../../config/examples/', import.meta.url));
@@ -43,23 +44,14 @@ const platform = {
 
 /** As `--validate-only` does it: all that is known of a text before anything is begun. */
 function judge(text: string, ignoreUnsupported: boolean) {
-  const settings = {
-    config: { text, name: 'x.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: [],
-    hasDemo: false,
+  const settings = plainSettings(text, {
     ignoreUnsupported,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: (name: string) => (name.length % 3 === 0 ? undefined : 'value'),
-    readFile: (path: string) => {
+    env: (name) => (name.length % 3 === 0 ? undefined : 'value'),
+    readFile: (path) => {
       if (path.length % 2 === 0) return 'the text of a file';
       throw new Error('there is no such file');
     },
-  };
+  });
   const result = draftOf(settings, platform, { state: createMemoryState(), sideCalls: createSideCalls(platform) });
   if (!result.ok) return { errors: result.errors, warnings: result.warnings, isOk: false };
   const { plan, written, warnings } = result.draft;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load.ts';
 import { openGateway } from '../../../src/entry/open.ts';
-import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, Platform, Relay } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { plainSettings } from '../../support/settings.ts';
 
 function load(text: string, ignoreUnsupported = true) {
   const loaded = loadConfig(text, { name: 'x.yaml', env: () => undefined, ignoreUnsupported });
@@ -37,20 +37,7 @@ async function answersOf(text: string) {
     print: () => undefined,
     report: () => undefined,
   };
-  const settings: Settings = {
-    config: { text, name: 'x.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: ['a.test'],
-    hasDemo: false,
-    ignoreUnsupported: true,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: () => undefined,
-    readFile: undefined,
-  };
+  const settings = plainSettings(text, { allowedHosts: ['a.test'], ignoreUnsupported: true });
   const result = await openGateway(settings, platform);
   if (!result.ok) throw new Error(result.problems.join('\n'));
   const { gateway } = result.opened;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { openGateway } from '../../../src/entry/open.ts';
 import type { Opened } from '../../../src/entry/opened.ts';
-import type { Settings } from '../../../src/entry/settings.ts';
 import type { Peer, Platform, Relay, UpstreamRequest } from '../../../src/platform.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { plainSettings } from '../../support/settings.ts';
 
 /** A platform whose upstreams answer when the test says so. */
 function createWorld() {
@@ -34,22 +34,6 @@ function createWorld() {
   return { clock, asked, platform };
 }
 
-function settings(text: string): Settings {
-  return {
-    config: { text, name: 'x.yaml' },
-    host: undefined,
-    port: undefined,
-    allowAnonymous: false,
-    allowedHosts: [],
-    hasDemo: false,
-    apiKey: undefined,
-    adminToken: undefined,
-    originPatterns: [],
-    env: () => undefined,
-    readFile: undefined,
-  };
-}
-
 const peer: Peer = { port: 3000, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
 
 function yaml(stamp: string, more = ''): string {
@@ -66,7 +50,7 @@ ${more}      backends: [{ host: localhost:1 }]
 
 async function opening(text: string) {
   const world = createWorld();
-  const result = await openGateway(settings(text), world.platform);
+  const result = await openGateway(plainSettings(text), world.platform);
   if (!result.ok) throw new Error(result.problems.join('\n'));
   const { opened } = result;
   return {
@@ -74,7 +58,7 @@ async function opening(text: string) {
     opened,
     ask: async () => opened.gateway.fetch(new Request('http://localhost:3000/', { headers: { host: 'localhost:3000' } }), peer),
     async take(next: string) {
-      const prepared = await opened.prepareReload(settings(next));
+      const prepared = await opened.prepareReload(plainSettings(next));
       if (!prepared.ok) throw new Error(prepared.problems.join('\n'));
       prepared.next.swap();
       return prepared.next;
@@ -147,7 +131,9 @@ describe('prepareReload', () => {
   it('changes nothing until the swap, and says what would change', async () => {
     const { opened } = await opening(yaml('one'));
     const prepared = await opened.prepareReload(
-      settings(`${yaml('one')}- port: 4000\n  listeners:\n  - routes: [{ name: chat, backends: [{ ai: ${box('den')} }] }]\n`),
+      plainSettings(
+        `${yaml('one')}- port: 4000\n  listeners:\n  - routes: [{ name: chat, backends: [{ ai: ${box('den')} }] }]\n`,
+      ),
     );
     if (!prepared.ok) throw new Error(prepared.problems.join());
     expect(prepared.next.changes).toEqual([
@@ -159,7 +145,7 @@ describe('prepareReload', () => {
     expect([opened.ports, opened.sync.reloads]).toEqual([[3000], 0]);
     prepared.next.swap();
     expect([opened.ports, opened.sync.reloads]).toEqual([[3000, 4000], 1]);
-    const back = await opened.prepareReload(settings(yaml('one')));
+    const back = await opened.prepareReload(plainSettings(yaml('one')));
     expect(back.ok && back.next.changes).toEqual([
       'ports -4000',
       'listeners -bind/4000/listener0',
@@ -171,7 +157,7 @@ describe('prepareReload', () => {
   it('keeps what runs when the configuration is wrong, and remembers why', async () => {
     const { opened, clock, take } = await opening(yaml('one'));
     const many = Array.from({ length: 7 }, (_, index) => `bindz${index}: 1\n`).join('');
-    const refused = await opened.prepareReload(settings(many));
+    const refused = await opened.prepareReload(plainSettings(many));
     expect(refused.ok).toBe(false);
     expect(problemsOf(opened)).toEqual({ isIn: false, count: 7, shown: 5, first: 'x.yaml:1:1 bindz0: ', at: clock.wallTime() });
     opened.refuseReload(['port 4000 is in use']);
@@ -183,7 +169,7 @@ describe('prepareReload', () => {
   it('refuses what the runtime cannot do, with its place', async () => {
     const { opened, platform } = await opening(yaml('one'));
     Object.assign(platform, { refuses: () => 'cannot' });
-    const refused = await opened.prepareReload(settings(yaml('two')));
+    const refused = await opened.prepareReload(plainSettings(yaml('two')));
     expect(refused.ok ? [] : refused.problems.map((problem) => problem.split('\n', 1)[0])).toEqual([
       'x.yaml:8:18 binds[0].listeners[0].routes[0].backends[0]: cannot',
     ]);
