@@ -27,8 +27,15 @@ import type { NamedContexts } from './named-contexts.ts';
 
 export type ContextKnowledge = Pick<Herd, 'isResident' | 'runnerOn' | 'modelsOn'>;
 
-/** `contexts` outlives plans: what was loaded is loaded. */
-export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedContexts): OllamaOptions {
+/**
+ * `contexts` outlives plans: what was loaded is loaded. `wanted`: by canonical name, the context of calls that name none, where the
+ * configuration has one; left out: for no model.
+ */
+export function createOllamaOptions(
+  fleet: ContextKnowledge,
+  contexts: NamedContexts,
+  wanted?: (model: string) => number | undefined,
+): OllamaOptions {
   return {
     lift(attempt, call) {
       const { body, protocol, outgoing } = attempt;
@@ -47,15 +54,16 @@ export function createOllamaOptions(fleet: ContextKnowledge, contexts: NamedCont
       if (body === undefined || model === undefined || protocol?.kind !== 'inference') return undefined;
       const { pinnedNumCtx } = target;
       const mayAsk = carries || target.edits.length + target.finalEdits.length > 0;
-      if (!mayAsk && pinnedNumCtx === undefined && contexts.isEmpty) return undefined;
+      if (!mayAsk && pinnedNumCtx === undefined && wanted === undefined && contexts.isEmpty) return undefined;
       const isNative = isOllamas(protocol);
-      const asked = mayAsk ? askedNumCtx(body, isNative) : undefined;
+      const named = mayAsk ? askedNumCtx(body, isNative) : undefined;
+      const asked = named ?? wanted?.(canonicalModel(model));
       const numCtx = pinnedNumCtx ?? contextFor(asked, attempt, model, { fleet, contexts, entered });
       // What is only used as it is, is not what was asked for last.
       if (numCtx !== undefined && entered === undefined)
         contexts.note(attempt.upstream.baseUrl, canonicalModel(model), numCtx, attempt.exchange.clock.now());
       if (isNative) {
-        if (numCtx !== undefined && numCtx !== asked) setNumCtx(body, numCtx, true);
+        if (numCtx !== undefined && numCtx !== named) setNumCtx(body, numCtx, true);
         return numCtx === undefined ? undefined : { numCtx, native: undefined };
       }
       if (numCtx === undefined && !(mayAsk && asksAnything(body))) return undefined;

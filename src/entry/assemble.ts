@@ -17,6 +17,7 @@ import type { Boxes } from '../fleet/boxes.ts';
 import { createFleet, type TendedHerd } from '../fleet/fleet.ts';
 import type { HeldLoads } from '../fleet/loads/held-loads.ts';
 import { TokenRatios } from '../fleet/rates/token-ratio.ts';
+import { warmContexts } from '../fleet/warm.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import type { SideCalls } from '../http/side-calls.ts';
 import { ReplayMemory } from '../http/signed-caller.ts';
@@ -81,7 +82,7 @@ export function assembleGateway(
     loadTimeoutMs,
     isModelMissing,
     faultOf,
-    ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts)),
+    ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts), warmContexts(plan.warm, clock)),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
     judgePrompt: (attempt, call, asked) => judgePrompt(attempt, call, asked, tools),
     tokenRatios: state.kept('tokenRatios', () => new TokenRatios()),

@@ -66,6 +66,26 @@ export async function keepWarm(rules: readonly WarmRule[], boxes: readonly Box[]
   await Promise.all(due.flatMap((rule) => keepOne(rule, boxes, kept, tools)));
 }
 
+/**
+ * The context that the configuration keeps a model warm with, as long as it does: also of calls that name none, or each of them would have
+ * it loaded anew with the box's own. By canonical names; undefined: there is none for any model.
+ */
+export function warmContexts(
+  rules: readonly WarmRule[],
+  clock: Pick<Clock, 'wallTime'>,
+): ((model: string) => number | undefined) | undefined {
+  const naming = rules.flatMap(({ model, numCtx, isDue }) =>
+    numCtx === undefined ? [] : [{ model: canonicalModel(model), numCtx, isDue }],
+  );
+  if (naming.length === 0) return undefined;
+  return (model) => {
+    let most: number | undefined;
+    for (const rule of naming)
+      if (rule.model === model && rule.numCtx > (most ?? 0) && rule.isDue(clock.wallTime())) most = rule.numCtx;
+    return most;
+  };
+}
+
 export function warmReportOf(rules: readonly WarmRule[], boxes: readonly Box[], wallMs: number): readonly WarmReport[] {
   return rules.map((rule) => {
     const model = canonicalModel(rule.model);

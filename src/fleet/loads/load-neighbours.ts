@@ -46,6 +46,8 @@ export interface NeighbourSetting {
 const settledAfterMs = 1_000;
 /** How often somebody looks for itself. */
 const lookMs = 250;
+/** By then the calls that have waited for a load are at the box, before the next load pushes it out. */
+const aheadMs = 100;
 /** Longer than it takes to ask what is in memory. */
 const lookLimitMs = 3_000;
 
@@ -173,10 +175,12 @@ export class Neighbours {
   /** A load is over: nobody moves until `looked` tells what is in memory. */
   async ended(load: NeighbourLoad, looked: () => Promise<unknown>): Promise<void> {
     const { clock, hasBackground } = this.#setting;
+    const pause = (pauseMs: number) => new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
     this.#settling.set(load, clock.now());
     // Those who have waited for it go first. Where each looks for itself, they may see it as late as that.
-    if (!hasBackground) await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
+    if (!hasBackground) await pause(lookMs);
     await looked().catch(() => undefined);
+    if (this.held > 0) await pause(aheadMs);
     this.#settling.delete(load);
     // Where nobody may settle another one's promise, each looks for itself.
     if (hasBackground) for (const again of [...this.#held.keys()]) again();

@@ -12,18 +12,19 @@ interface Told {
 }
 
 /** Asks so many milliseconds from now. */
-function askAt(stage: VirtualStage, atMs: number, numCtx: number | undefined, headers = {}): Promise<Told> {
+function askAt(stage: VirtualStage, atMs: number, numCtx: number | undefined, headers = {}, path = '/api/chat'): Promise<Told> {
   const fromMs = stage.clock.now();
   const body = {
     model: small.name,
     stream: false,
+    max_tokens: 10,
     messages: [{ role: 'user', content: 'Why is the sky blue?' }],
-    options: { num_predict: 10, ...(numCtx === undefined ? {} : { num_ctx: numCtx }) },
+    ...(path === '/api/chat' && { options: { num_predict: 10, ...(numCtx === undefined ? {} : { num_ctx: numCtx }) } }),
   };
   return new Promise((resolve, reject) => {
     const ask = async (): Promise<void> => {
       const response = await stage.ask({
-        path: '/api/chat',
+        path,
         body: JSON.stringify(body),
         headers: { 'content-type': 'application/json', ...headers },
         leaving: new AbortController().signal,
@@ -76,4 +77,23 @@ it('T6: a call that waits for a slot goes by the context that is there when it c
   expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   expect(told[2]?.endMs).toBeGreaterThan(told[3]?.endMs ?? 0);
   expect(stage.herd.boxes[0]?.scheduler.loads).toEqual({ started: 2, completed: 2, aborted: 0 });
+});
+
+it('T6: the context of fleet.warm is the one of all calls that name none, on whatever path: nothing is loaded anew', async () => {
+  const yaml = `${herdYaml(['http://box-1.herd:11434'])}  warm: [{ model: "${small.name}", numCtx: 16384 }]`;
+  const stage = await openVirtual(oneBox, yaml);
+  await stage.clock.advance(20_000);
+  const told = await stage.until(
+    Promise.all([
+      askAt(stage, 0, undefined),
+      askAt(stage, 1_000, undefined, {}, '/v1/chat/completions'),
+      askAt(stage, 2_000, 4_096),
+      askAt(stage, 3_000, undefined, {}, '/v1/messages'),
+    ]),
+  );
+  expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  await stage.clock.advance(60_000);
+  const scheduler = stage.herd.boxes[0]?.scheduler;
+  expect(scheduler?.loads).toEqual({ started: 1, completed: 1, aborted: 0 });
+  expect([...(scheduler?.runners.values() ?? [])].map(({ contextLength }) => contextLength)).toEqual([16_384]);
 });

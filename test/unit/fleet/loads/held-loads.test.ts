@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createHeldLoads, type OrphanedTry } from '../../../../src/fleet/loads/held-loads.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
-import { upstreamNamed } from '../scripted-boxes.ts';
+import { attic, upstreamNamed } from '../scripted-boxes.ts';
 
-const attic = upstreamNamed('attic', 'http://attic:11434');
 const cloud = upstreamNamed('cloud', 'https://api.example.com', 'openai');
 const minuteMs = 60_000;
 

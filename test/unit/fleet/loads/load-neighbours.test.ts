@@ -2,11 +2,12 @@ import { expect, test } from 'vitest';
 import type { Ask, Waiter } from '../../../../src/exchange.ts';
 import { type NeighbourLoad, Neighbours } from '../../../../src/fleet/loads/load-neighbours.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
+import { plainWork } from '../../../support/work.ts';
 
 const ask: Ask = {
   model: 'a',
   numCtx: undefined,
-  work: { promptTokens: 0, conversation: undefined, sharer: '', weight: 1, urgency: 'interactive', use: 'generate' },
+  work: plainWork({ promptTokens: 0 }),
 };
 
 function createStage(hasBackground = true) {
@@ -95,12 +96,13 @@ test.each([true, false])(
     await clock.advance(5_000);
     expect([fate.is, stage.looks, neighbours.held, neighbours.waiting()]).toEqual(['held', 1, 1, ['a']]);
     const over = end(load);
-    // Where each looks for itself, those who have waited for the load look first.
-    await clock.advance(hasBackground ? 0 : 250);
+    // Those who have waited for the load go first: where each looks for itself, up to 250 ms later.
+    await clock.advance(hasBackground ? 99 : 349);
+    expect(fate.is).toBe('held');
+    await clock.advance(1);
     await over;
-    if (!hasBackground) expect(fate.is).toBe('held');
     await clock.advance(hasBackground ? 0 : 250);
-    expect(fate.is).toBe(hasBackground ? 5_000 : 5_500);
+    expect(fate.is).toBe(hasBackground ? 5_100 : 5_500);
     expect([neighbours.held, clock.pending]).toEqual([0, 0]);
   },
 );

@@ -1,22 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
-import type { Ask, Wait, Work } from '../../../../src/exchange.ts';
+import type { Ask, Wait } from '../../../../src/exchange.ts';
 import type { Answer, Stop } from '../../../../src/fleet/asking/ask.ts';
 import { LoadFailed } from '../../../../src/fleet/loads/load-answer.ts';
 import { createLoads, type Loaded, type LoadingPlace, type Loads } from '../../../../src/fleet/loads/loads.ts';
 import { usualTuning } from '../../../../src/fleet/tuning.ts';
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
+import { plainWork } from '../../../support/work.ts';
 import { knownModel } from '../../answers/fake-herd.ts';
 import { upstreamNamed } from '../scripted-boxes.ts';
 
-const work: Work = {
-  promptTokens: 0,
-  conversation: undefined,
-  sharer: '',
-  weight: 1,
-  urgency: 'interactive',
-  use: 'generate',
-} as Work;
+const work = plainWork({ promptTokens: 0 });
 const ask = (model = 'llama3.2', more: Partial<Ask> = {}): Ask => ({ model, numCtx: undefined, work, ...more });
 
 interface Posted {
@@ -274,6 +268,9 @@ describe('loads that may push each other out', () => {
     posted[0]?.answer({});
     await clock.settle();
     expect(fates.map(({ is }) => is)).toEqual([5_000, 'pending']);
+    await clock.advance(99);
+    expect(posted).toHaveLength(1);
+    await clock.advance(1);
     expect(posted.map(({ json }) => json)).toEqual([
       { model: 'llama3.2', stream: false },
       { model: 'mistral', stream: false },
@@ -281,7 +278,7 @@ describe('loads that may push each other out', () => {
     await clock.advance(5_000);
     posted[1]?.answer({});
     await clock.settle();
-    expect(fates.map(({ is }) => is)).toEqual([5_000, 10_000]);
+    expect(fates.map(({ is }) => is)).toEqual([5_000, 10_100]);
     expect(clock.pending).toBe(0);
   });
 
@@ -297,6 +294,7 @@ describe('loads that may push each other out', () => {
     resident.set('llama3.2:latest', 4096);
     posted[0]?.answer({});
     await clock.settle();
+    await clock.advance(100);
     expect([first, ...more.map(({ is }) => is)]).toEqual([{ is: 5_000, numCtx: undefined }, 'pending', 'pending', 'pending']);
     expect(posted.map(({ json }) => json)).toEqual([
       { model: 'llama3.2', stream: false },
@@ -305,7 +303,7 @@ describe('loads that may push each other out', () => {
     await clock.advance(5_000);
     posted[1]?.answer({});
     await clock.settle();
-    expect(more).toEqual([32768, 32768, 32768].map((numCtx) => ({ is: 10_000, numCtx })));
+    expect(more).toEqual([32768, 32768, 32768].map((numCtx) => ({ is: 10_100, numCtx })));
     expect(posted).toHaveLength(2);
     expect(clock.pending).toBe(0);
   });
@@ -331,8 +329,8 @@ describe('loads that may push each other out', () => {
     const less = fateOf(loads.ready(ask('llama3.2', { numCtx: 4096 }), waiter()));
     await clock.advance(100);
     tell();
-    await clock.settle();
-    expect([less.is, posted.length, clock.pending]).toEqual([100, 1, 0]);
+    await clock.advance(100);
+    expect([less.is, posted.length, clock.pending]).toEqual([200, 1, 0]);
   });
 
   it('at most 16 models wait; the next one gets 503 with Retry-After', () => {

@@ -3,13 +3,13 @@ import type { Ask, LeaseSeen } from '../../../../src/exchange.ts';
 import { faultOf } from '../../../../src/fleet/asking/faults.ts';
 import { createFleet } from '../../../../src/fleet/fleet.ts';
 import { LostRunners, maxLost } from '../../../../src/fleet/loads/lost-runners.ts';
-import { createWorld, healthyBox, upstreamNamed } from '../scripted-boxes.ts';
+import { plainWork } from '../../../support/work.ts';
+import { attic, createWorld, healthyBox } from '../scripted-boxes.ts';
 
-const attic = upstreamNamed('attic', 'http://attic:11434');
 const ask: Ask = {
   model: 'm',
   numCtx: undefined,
-  work: { promptTokens: 0, conversation: undefined, sharer: '', weight: 1, urgency: 'interactive', use: 'generate' },
+  work: plainWork({ promptTokens: 0 }),
 };
 const waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 
