@@ -1,19 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { BoxOptions, Upstream, Work } from '../../../src/exchange.ts';
+import type { BoxOptions, Upstream } from '../../../src/exchange.ts';
 import { createFleet, type TendedHerd } from '../../../src/fleet/fleet.ts';
-import { type WarmRule, warmRoundMs } from '../../../src/fleet/warm.ts';
+import { type WarmRule, warmContexts, warmRoundMs } from '../../../src/fleet/warm.ts';
+import { plainWork } from '../../support/work.ts';
 import { createWorld, healthyBox, Raw, upstreamNamed, type World } from './scripted-boxes.ts';
 
 const gibibyte = 1024 ** 3;
 
-const work: Work = {
-  promptTokens: 1,
-  conversation: undefined,
-  sharer: '',
-  weight: 1,
-  urgency: 'interactive',
-  use: 'generate',
-};
+const work = plainWork();
 
 interface Memory {
   /** Name → when it goes, on the wall clock. */
@@ -248,5 +242,30 @@ describe('models that are kept warm', () => {
     expect(loadsOf(one)).toEqual(['desk a:1b']);
     expect(one.log).toEqual(['info warm: desk has a:1b in memory after 120.0 s']);
     one.herd.stop();
+  });
+});
+
+describe('the context of calls that name none', () => {
+  it('is the largest that the model is wanted with now, by whatever name; of other models there is none', async () => {
+    const world = createWorld();
+    const startMs = world.clock.wallTime();
+    const contextOf = warmContexts(
+      [
+        rule({ model: 'Llama3.2', numCtx: 8_192 }),
+        rule({ model: 'llama3.2:latest', numCtx: 16_384, isDue: (wallMs) => wallMs >= startMs + 60_000 }),
+        rule({ model: 'b:1b', numCtx: 4_096, isDue: () => false }),
+        rule({ model: 'c:1b' }),
+      ],
+      world.clock,
+    );
+    expect(['llama3.2:latest', 'b:1b', 'c:1b', 'd:1b'].map((model) => contextOf?.(model))).toEqual([
+      8_192,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    await world.clock.advance(60_000);
+    expect(contextOf?.('llama3.2:latest')).toBe(16_384);
+    expect(warmContexts([rule()], world.clock)).toBeUndefined();
   });
 });
