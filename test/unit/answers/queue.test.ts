@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { admitTo } from '../../../src/fleet/admission.ts';
 import { createSlots } from '../../../src/fleet/slots/slots.ts';
 import { usualTuning } from '../../../src/fleet/tuning.ts';
+import { plainWork } from '../../support/work.ts';
 import { client, createStage, type Stage } from './stage.ts';
 import { box, boxes, chat, json } from './words.ts';
 
@@ -33,14 +34,7 @@ const ok = json({ model: 'm', usage: { prompt_tokens: 1, completion_tokens: 1 } 
 
 /** Holds the box's slot until `end` is called. */
 function hold(stage: Stage & { slots: ReturnType<typeof createSlots> }): { end(): void } {
-  const work = {
-    promptTokens: 1,
-    conversation: undefined,
-    sharer: '',
-    weight: 1,
-    urgency: 'interactive',
-    use: 'generate',
-  } as const;
+  const work = plainWork();
   const waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
   const slot = stage.slots.take({ model: 'm', numCtx: undefined, work }, waiter);
   if (slot instanceof Promise) throw new Error('the slot is taken');

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Ask, Waiter, Work } from '../../../src/exchange.ts';
 import { createFleet } from '../../../src/fleet/fleet.ts';
-import { createWorld, healthyBox, runningItem, upstreamNamed } from './scripted-boxes.ts';
+import { plainWork } from '../../support/work.ts';
+import { attic, createWorld, healthyBox, runningItem } from './scripted-boxes.ts';
 
-const attic = upstreamNamed('attic', 'http://attic:11434');
 const waiter: Waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 
 /** Whether a call that needs this waits for a load of a model that can do that. */
@@ -16,15 +16,7 @@ async function waits(needs: Work['needs'], able: readonly string[] | undefined, 
   const herd = createFleet({ upstreams: [attic], platform: world.platform, instanceId: 'me', jitter: () => 0.5 });
   herd.start();
   await world.clock.advance(5_000);
-  const work: Work = {
-    promptTokens: 1,
-    conversation: undefined,
-    sharer: '',
-    weight: 1,
-    urgency: 'interactive',
-    use: 'generate',
-    needs,
-  };
+  const work = plainWork({ needs });
   const ask: Ask = { model: 'a:1b', numCtx: undefined, work };
   const admitted = herd.admit(attic, ask, waiter);
   await world.clock.advance(1);

@@ -3,8 +3,12 @@ import { GatewayError } from '../../../src/errors.ts';
 import type { Upstream } from '../../../src/exchange.ts';
 import { createFleet, type Herd } from '../../../src/fleet/fleet.ts';
 import {
+  attic,
   createWorld,
+  den,
+  ghost,
   healthyBox,
+  laptop,
   modelItem,
   Raw,
   runningItem,
@@ -12,11 +16,6 @@ import {
   upstreamNamed,
   type World,
 } from './scripted-boxes.ts';
-
-const attic = upstreamNamed('attic', 'http://attic:11434');
-const den = upstreamNamed('den', 'http://den:11434');
-const laptop = upstreamNamed('laptop', 'http://laptop:11434');
-const ghost = upstreamNamed('ghost', 'http://ghost:11434');
 
 function herdOf(world: World, upstreams: readonly Upstream[], scripts: readonly (Script | undefined)[]): Herd {
   upstreams.forEach((upstream, index) => {

@@ -1,20 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { Ask, Upstream, Waiter } from '../../../src/exchange.ts';
 import { createFleet, type TendedHerd } from '../../../src/fleet/fleet.ts';
+import { plainWork } from '../../support/work.ts';
 import {
+  attic,
   createWorld,
+  den,
+  ghost,
   healthyBox,
   modelItem,
   Raw,
   runningItem,
   type Script,
-  upstreamNamed,
   type World,
 } from './scripted-boxes.ts';
-
-const attic = upstreamNamed('attic', 'http://attic:11434');
-const den = upstreamNamed('den', 'http://den:11434');
-const ghost = upstreamNamed('ghost', 'http://ghost:11434');
 
 interface Kept {
   readonly world: World;
@@ -40,7 +39,7 @@ const showing = (capabilities: readonly string[], contextLength = 8_192) => ({
 const ask: Ask = {
   model: 'a:1b',
   numCtx: undefined,
-  work: { promptTokens: 1, conversation: undefined, sharer: '', weight: 1, urgency: 'interactive', use: 'generate' },
+  work: plainWork(),
 };
 const waiter: Waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 

@@ -117,6 +117,12 @@ export function upstreamNamed(name: string, baseUrl: string, kind: Upstream['kin
   return { name, baseUrl, kind, tls: undefined };
 }
 
+/** Boxes by name; what is there to meet is told by their scripts. */
+export const attic = upstreamNamed('attic', 'http://attic:11434');
+export const den = upstreamNamed('den', 'http://den:11434');
+export const laptop = upstreamNamed('laptop', 'http://laptop:11434');
+export const ghost = upstreamNamed('ghost', 'http://ghost:11434');
+
 /** A healthy box with these models (`name` or `[name, digest]`), the first ones newest. */
 export function healthyBox(models: readonly (string | readonly [string, string])[], running: readonly object[] = []): Script {
   return {

@@ -2,14 +2,13 @@
 import { expect, test } from 'vitest';
 import type { Ask, LeaseSeen } from '../../../src/exchange.ts';
 import { createFleet } from '../../../src/fleet/fleet.ts';
-import { createWorld, healthyBox, upstreamNamed } from './scripted-boxes.ts';
+import { plainWork } from '../../support/work.ts';
+import { attic, createWorld, den, healthyBox } from './scripted-boxes.ts';
 
-const attic = upstreamNamed('attic', 'http://attic:11434');
-const den = upstreamNamed('den', 'http://den:11434');
 const ask: Ask = {
   model: 'm',
   numCtx: undefined,
-  work: { promptTokens: 0, conversation: undefined, sharer: '', weight: 1, urgency: 'interactive', use: 'generate' },
+  work: plainWork({ promptTokens: 0 }),
 };
 const waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 

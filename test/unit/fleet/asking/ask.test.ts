@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
 import { ask, createStop, joinable, within } from '../../../../src/fleet/asking/ask.ts';
-import { createWorld, healthyBox, Raw, upstreamNamed } from '../scripted-boxes.ts';
+import { attic, createWorld, healthyBox, Raw } from '../scripted-boxes.ts';
 
-const attic = upstreamNamed('attic', 'http://attic:11434');
 const question = { upstream: attic, path: '/api/version', headers: {}, limitMs: 2_000, maxBytes: 100, stop: createStop() };
 
 describe('a question', () => {

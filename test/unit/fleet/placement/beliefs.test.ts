@@ -2,15 +2,9 @@ import { expect, it } from 'vitest';
 import type { Box } from '../../../../src/fleet/box.ts';
 import { beliefsOf, loadMsOf } from '../../../../src/fleet/placement/beliefs.ts';
 import { Rates } from '../../../../src/fleet/rates/rates.ts';
+import { plainWork } from '../../../support/work.ts';
 
-const work = {
-  promptTokens: 1_000,
-  conversation: undefined,
-  sharer: '',
-  weight: 1,
-  urgency: 'interactive',
-  use: 'generate',
-} as const;
+const work = plainWork({ promptTokens: 1_000 });
 
 /** A box that has read 1,000 tokens in `readMs`, in a call of `callMs`; undefined: it was never asked. */
 function boxOf(readMs?: number, callMs = 4_000): Box {

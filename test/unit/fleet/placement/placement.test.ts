@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Ask, Upstream, Waiter, Work } from '../../../../src/exchange.ts';
 import { createFleet, type Herd } from '../../../../src/fleet/fleet.ts';
 import { usualTuning } from '../../../../src/fleet/tuning.ts';
+import { plainWork } from '../../../support/work.ts';
 import { createWorld, healthyBox, modelItem, runningItem, upstreamNamed, type World } from '../scripted-boxes.ts';
 
 const options = { weight: 1, vramBytes: undefined, reserveBytes: 0, maxLoaded: undefined, headers: {} };
@@ -11,17 +12,7 @@ const boxes = ['attic', 'den', 'laptop'].map(
 
 const waiter: Waiter = { deadlineMs: undefined, onGone: () => undefined, waitUntil: () => undefined };
 
-function workOf(given: Partial<Work> = {}): Work {
-  return {
-    promptTokens: 1_000,
-    conversation: undefined,
-    sharer: 'team',
-    weight: 1,
-    urgency: 'interactive',
-    use: 'generate',
-    ...given,
-  };
-}
+const workOf = (given: Partial<Work> = {}) => plainWork({ promptTokens: 1_000, sharer: 'team', ...given });
 
 /** From 0 up to 1, the same in every run. */
 function randomFrom(seed: number): () => number {

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Ask, LeaseSeen, Prediction } from '../../../../src/exchange.ts';
 import { conversationHash, type Granted, Rates } from '../../../../src/fleet/rates/rates.ts';
+import { plainWork } from '../../../support/work.ts';
 
-const work = {
-  promptTokens: 1_000,
-  earlierTokens: 0,
-  conversation: undefined,
-  sharer: '',
-  weight: 1,
-  urgency: 'interactive',
-  use: 'generate',
-} as const;
+const work = plainWork({ promptTokens: 1_000, earlierTokens: 0 });
 const ask: Ask = { model: 'chat', numCtx: undefined, work };
 const warm: Granted = { model: 'chat', ask, loadMs: 0, isCold: false, sizeBytes: 4e9 };
 

@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { crowdOf, leftMsOf, slownessOf, type UnderWay } from '../../../../src/fleet/rates/under-way.ts';
+import { plainWork } from '../../../support/work.ts';
 
-const work = {
-  promptTokens: 1_000,
-  conversation: undefined,
-  sharer: '',
-  weight: 1,
-  urgency: 'interactive',
-  use: 'generate',
-} as const;
+const work = plainWork({ promptTokens: 1_000 });
 const pace = { leastMs: 100, tokensPerSecond: 1_000, tokensFactor: 1, sayMs: 2_000 };
 
 function run(given: Partial<UnderWay>): UnderWay {
