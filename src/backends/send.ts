@@ -113,7 +113,7 @@ async function sendOverLeg(
 ): Promise<UpstreamResponse> {
   const shown = await legHeaders;
   const received = await platform.send({ ...wanted, headers: { ...wanted.headers, ...shown } });
-  const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
+  const response = isEarly(received, shown) ? await openEarly(received, upstream.name) : received;
   const hearing = fleet.hearLeg?.(upstream, response.headers, shown);
   // The answer waits for nothing of it.
   if (hearing !== undefined) exchange.peer.waitUntil(hearing);

@@ -16,6 +16,8 @@
  */
 import { GatewayError } from '../errors.ts';
 import type { Clock, Platform, UpstreamBody, UpstreamResponse } from '../platform.ts';
+import { endToEndHeaders } from './hop-headers.ts';
+import { callerHeader } from './signed-caller.ts';
 
 export const earlyHeader = 'x-corral-early';
 
@@ -120,9 +122,15 @@ function headOf({ status, headers }: Response): Bytes {
   return new TextEncoder().encode(`data: ${JSON.stringify({ status, headers: [...headers] })}\n\n`);
 }
 
-/** Whether an answer is one that began early. */
-export function isEarly({ headers }: Pick<UpstreamResponse, 'headers'>): boolean {
-  return headers.get(earlyHeader) === '1';
+/**
+ * Whether an answer is one that began early. `shown`: what the request carried for the leg. Only a relay that has proved to be one is
+ * shown a caller, and only to that does it answer so: any other box would have its own words read as a status and headers.
+ */
+export function isEarly(
+  { headers }: Pick<UpstreamResponse, 'headers'>,
+  shown: Readonly<Record<string, string>> | undefined,
+): boolean {
+  return shown?.[callerHeader] !== undefined && headers.get(earlyHeader) === '1';
 }
 
 const maxHeadBytes = 64 * 1024;
@@ -170,7 +178,10 @@ function readHead(bytes: Bytes, name: string): { status: number; headers: Header
   try {
     const { status, headers } = JSON.parse(new TextDecoder().decode(bytes).replace(/^data: /, '')) as Record<string, unknown>;
     if (typeof status === 'number' && status >= 200 && status <= 599) {
-      return { status, headers: new Headers(headers as [string, string][]) };
+      const told = endToEndHeaders(new Headers(headers as [string, string][]));
+      // No connection has been held to this length: with another one behind it the next answer would begin where nobody expects it.
+      told.delete('content-length');
+      return { status, headers: told };
     }
   } catch {
     // Said below.

@@ -65,7 +65,7 @@ export function openBoxLine(upstream: Upstream, plan: Plan, platform: Platform):
           signal,
           tls: upstream.tls,
         });
-        return isEarly(received) ? await openEarly(received, upstream.name) : received;
+        return isEarly(received, legHeaders) ? await openEarly(received, upstream.name) : received;
       } catch (thrown) {
         if (signal.aborted) throw signal.reason;
         throw gatewayErrorOf(thrown);

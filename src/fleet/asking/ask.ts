@@ -101,7 +101,7 @@ async function fetchText(platform: Platform, question: Question, signal: AbortSi
       tls: upstream.tls,
       binding: upstream.box?.binding,
     });
-    const response = isEarly(received) ? await openEarly(received, upstream.name) : received;
+    const response = isEarly(received, shown) ? await openEarly(received, upstream.name) : received;
     await leg?.prove(response.headers, shown);
     await leg?.hear(response.headers, shown);
     const text = await response.body.read(maxBytes).then(

@@ -23,13 +23,20 @@ function open(more: Partial<LegSetting> = {}): Promise<LegStage> {
   return openLeg({ boxes: [slowBox], ...more });
 }
 
-async function textOf(stage: LegStage, asked: Promise<Response>): Promise<{ status: number; headers: Headers; text: string }> {
-  const read = asked.then(async (response) => ({
-    status: response.status,
-    headers: response.headers,
-    text: await response.text(),
-  }));
-  return await stage.until(read, 1_000_000);
+interface Read {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+async function textOf(stage: LegStage, asked: Promise<Response>): Promise<Read> {
+  return await stage.until(readOf(asked), 1_000_000);
+}
+
+/** Moves no time: of all who do, one at a time may. */
+async function readOf(asked: Promise<Response>): Promise<Read> {
+  const response = await asked;
+  return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
 describe('a relay behind a tunnel', () => {
@@ -50,12 +57,12 @@ describe('a relay behind a tunnel', () => {
   it('T7: has one queue and one load for all, in the names of the callers in front', async () => {
     const box = { ...slowBox, models: [{ name: 'big:latest', sizeBytes: 5 * gigabyte, outputTokens: 500 }] };
     const stage = await open({ boxes: [box], relayYaml: '    slots: 1' });
-    const asked = [1, 2, 3].map(() => textOf(stage, stage.ask(...chat)));
+    const asked = [1, 2, 3].map(() => readOf(stage.ask(...chat)));
     await stage.advance(3_000);
     const [relay] = stage.relays;
     expect(relay?.herd.describe()[0]).toMatchObject({ waiting: 2 });
     expect(stage.front.herd.describe()[0]).toMatchObject({ waiting: 0 });
-    for (const one of asked) expect(await one).toMatchObject({ status: 200 });
+    for (const one of asked) expect(await stage.until(one)).toMatchObject({ status: 200 });
     expect(stage.herd.boxes[0]?.scheduler.loads).toMatchObject({ started: 1, aborted: 0 });
   });
 
@@ -74,11 +81,11 @@ describe('a relay behind a tunnel', () => {
   it('tells the true status of what goes wrong late, whole and streamed', async () => {
     for (const stream of [false, true]) {
       const stage = await open({ frontYaml: '  loads: { headersAfter: 1h }' });
-      const asked = textOf(stage, stage.ask('/v1/chat/completions', { ...chat[1], stream }));
+      const asked = readOf(stage.ask('/v1/chat/completions', { ...chat[1], stream }));
       await stage.advance(20_000);
       const [box] = stage.herd.boxes;
       if (box !== undefined) box.die('refusing');
-      const { status, headers, text } = await asked;
+      const { status, headers, text } = await stage.until(asked);
       expect([status, headers.get('content-type')]).toEqual([502, 'application/json']);
       expect(JSON.parse(text)).toMatchObject({ error: { message: expect.stringContaining('box-1.herd broke off') } });
     }
@@ -91,13 +98,13 @@ describe('a relay behind a tunnel', () => {
       const [first, second] = stage.herd.boxes;
       second?.die('refusing');
       await stage.advance(15_000);
-      const asked = textOf(stage, stage.ask('/api/chat', { ...chat[1], stream }));
+      const asked = readOf(stage.ask('/api/chat', { ...chat[1], stream }));
       await stage.advance(3_000);
       expect(first?.scheduler.loads.started).toBe(1);
       second?.comeBack();
       await stage.advance(90_000);
       first?.die('refusing');
-      expect(await asked).toMatchObject({ status: 200, text: expect.stringContaining('clever') });
+      expect(await stage.until(asked)).toMatchObject({ status: 200, text: expect.stringContaining('clever') });
       expect(second?.completed).toBe(1);
     }
   });
@@ -112,8 +119,9 @@ describe('a relay behind a tunnel', () => {
       const short = { ...chat[1], options: { num_predict: 1 } };
       for (const { ask } of [first, second]) await textOf(stage, ask('/api/chat', short));
       await stage.advance(15_000);
-      const answers = [1, 2, 3, 4].map(() => textOf(stage, first.ask(...chat)));
+      const begun = [1, 2, 3, 4].map(() => readOf(first.ask(...chat)));
       await stage.advance(2_000);
+      const answers = () => stage.until(Promise.all(begun), 1_000_000);
       return { stage, first, answers, short };
     }
     const hostsOf = (requests: readonly Request[]) =>
@@ -127,24 +135,24 @@ describe('a relay behind a tunnel', () => {
         await textOf(stage, stage.ask('/api/chat', { ...short, messages: [{ role: 'user', content: `talk ${call}` }] }));
         expect(hostsOf(stage.passed.slice(before))).toEqual(['relay-2.leg']);
       }
-      for (const one of answers) expect(await one).toMatchObject({ status: 200 });
+      expect((await answers()).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
       // Two fronts send what they have where there is room.
       expect(stage.herd.boxes.map(({ completed }) => completed)).toEqual([5, 7]);
     });
 
     it('forgets it where the relay says that all is done, and does not count its own calls twice', async () => {
       const { stage, answers } = await openBusy();
-      for (const one of answers) await one;
+      await answers();
       await stage.advance(12_000);
       const own = [1, 2].map((call) =>
-        textOf(stage, stage.ask('/api/chat', { ...chat[1], messages: [{ role: 'user', content: `own ${call}` }] })),
+        readOf(stage.ask('/api/chat', { ...chat[1], messages: [{ role: 'user', content: `own ${call}` }] })),
       );
       await stage.advance(12_000);
       // One at each: what it has sent there itself it knows already.
       expect(hostsOf(stage.passed).slice(-2).sort()).toEqual(['relay-1.leg', 'relay-2.leg']);
       const counted = () => stage.front.herd.explain('big', 10).map(({ view }) => [view?.busy, view?.waiting]);
       expect(counted().flat()).toEqual([1, 0, 1, 0]);
-      for (const one of own) await one;
+      await stage.until(Promise.all(own));
       expect(counted().flat()).toEqual([0, 0, 0, 0]);
     });
 
@@ -152,7 +160,7 @@ describe('a relay behind a tunnel', () => {
       const { stage, first, answers } = await openBusy();
       const seen = await textOf(stage, first.ask('/api/show', { model: 'big' }));
       expect([...seen.headers.keys()].filter((name) => name.startsWith('x-corral-load'))).toEqual([]);
-      for (const one of answers) expect((await one).headers.has('x-corral-load')).toBe(false);
+      for (const { headers: told } of await answers()) expect(told.has('x-corral-load')).toBe(false);
       const peer = { port: 3000, address: () => '127.0.0.1', onGone: () => undefined, waitUntil: () => undefined };
       const headers = { host: 'localhost:3000', 'x-corral-challenge': 'a-number-of-16-letters' };
       for (const more of [{}, { 'x-corral-caller': 'eyJ0IjowfQ.AAAA' }]) {
@@ -234,6 +242,26 @@ describe('a relay behind a tunnel', () => {
     const challenges = stage.passed.flatMap(({ headers }) => headers.get('x-corral-challenge') ?? []);
     expect(challenges.length).toBeGreaterThan(2);
     expect(new Set(challenges).size).toBe(challenges.length);
+  });
+
+  it('T13: has its early answers opened only where it has proved to be one', async () => {
+    const early = `data: {"status":418,"headers":[["x-mine","1"]]}\n\nI am a teapot`;
+    const pretend = ({ url, method }: Request) =>
+      new Response(method === 'POST' ? early : url.endsWith('/api/version') ? '{"version":"0.12.0"}' : '{}', {
+        headers: { 'x-corral-early': '1', 'x-corral-relay': '1', 'content-type': 'application/json' },
+      });
+    const frontYaml = '  relay: { accessClientId: id.access, accessClientSecret: of-the-service-token }';
+    const stage = await open({
+      boxes: [quickBox],
+      frontYaml,
+      frontScheme: 'https',
+      frontBoxes: ['access: true'],
+      intercept: pretend,
+    });
+    const { status, headers, text } = await textOf(stage, stage.ask(...chat));
+    expect(stage.passed.some(({ headers: sent }) => sent.has('cf-access-client-id'))).toBe(true);
+    expect([status, headers.get('x-mine')]).not.toEqual([418, '1']);
+    expect(text).toBe(early);
   });
 
   it('is a relay no longer where a probe brings no proof', async () => {

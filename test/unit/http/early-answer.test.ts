@@ -166,9 +166,25 @@ describe('an answer that begins early', () => {
 });
 
 describe('what the other end makes of it', () => {
-  it('is recognised by its header', () => {
-    expect(isEarly(received(''))).toBe(true);
-    expect(isEarly({ headers: new Headers() })).toBe(false);
+  it('is recognised by its header, from whoever was shown a caller', () => {
+    const shown = { 'x-corral-caller': 'payload.signature' };
+    expect(isEarly(received(''), shown)).toBe(true);
+    expect(isEarly({ headers: new Headers() }, shown)).toBe(false);
+    expect(isEarly(received(''), undefined)).toBe(false);
+    expect(isEarly(received(''), { 'x-corral-challenge': 'a', 'cf-access-client-id': 'b' })).toBe(false);
+  });
+
+  it('says nothing of the connection, nor of a length that nothing was held to', async () => {
+    const headers = [
+      ['content-length', '5'],
+      ['transfer-encoding', 'chunked'],
+      ['connection', 'x-mine'],
+      ['x-mine', '1'],
+      ['x-other', '2'],
+    ];
+    const answer = await openEarly(received(`data: ${JSON.stringify({ status: 200, headers })}\n\nlonger than five`), 'desk');
+    expect([...answer.headers]).toEqual([['x-other', '2']]);
+    expect(await textOf(answer)).toBe('longer than five');
   });
 
   const head = 'data: {"status":201,"headers":[["content-type","text/event-stream"],["set-cookie","a"],["set-cookie","b"]]}\n\n';
