@@ -1,6 +1,6 @@
 /** Prompts that are longer than the context (issue: T6): refused in the words that agents act on, told of where a box has cut one. */
 import { describe, expect } from 'vitest';
-import { ask, chat, herdOf, inferencesOf, logOf, type Stage, until } from './stage.ts';
+import { ask, chat, errorOf, herdOf, inferencesOf, logOf, type Stage, until, untilListed } from './stage.ts';
 
 /** So many words: a token each at least. */
 const words = (count: number) => 'word '.repeat(count);
@@ -37,6 +37,24 @@ export function truncation(stage: Stage): void {
       expect([response.status, response.json().error.code]).toEqual([400, 'context_length_exceeded']);
       expect(inferencesOf(box)).toHaveLength(0);
       expect((await chat(corral.url, { options: { num_ctx: 2_048 } })).status).toBe(200);
+    });
+
+    stage.it('T6: a prompt that a cold model cannot take is refused as soon as the load has shown its context', async () => {
+      const models = ['one', 'two', 'three'].map((name) => ({ name, contextLength: 2_048 }));
+      const box = await stage.box({ models, faults: { loadMs: 400 } });
+      const corral = await stage.corral({ yaml: herdOf([{ name: 'desk', at: box.port }]) });
+      await untilListed(corral.url, ['one:latest', 'two:latest', 'three:latest']);
+      const messages = [{ role: 'user', content: words(6_000) }];
+      for (const [path, body, told] of [
+        ['/v1/chat/completions', { model: 'one', messages, stream: true }, /maximum context length is 2048 tokens/],
+        ['/v1/messages', { model: 'two', messages, max_tokens: 10 }, /^prompt is too long: \d+ tokens > 2048 maximum$/],
+        ['/v1/responses', { model: 'three', input: words(6_000), stream: true }, /maximum context length is 2048 tokens/],
+      ] as const) {
+        const reply = await ask(`${corral.url}${path}`, { body });
+        expect([path, reply.status, errorOf(reply)]).toEqual([path, 400, expect.stringMatching(told)]);
+      }
+      expect(box.loads.completed).toBe(3);
+      expect(inferencesOf(box).filter(({ body }) => body.includes('word word'))).toEqual([]);
     });
 
     stage.it('T6: where a box has read a quarter of a prompt, the log says so', async () => {

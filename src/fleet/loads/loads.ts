@@ -206,11 +206,15 @@ class BoxLoads implements Loads {
     this.#past.note(load.key, outcome instanceof GatewayError ? outcome : undefined, this.#clock.now());
     if (!(outcome instanceof GatewayError)) this.#place.noteFound?.(load.model);
     if (outcome === 'loaded') this.#place.noteLoad?.(load.model, this.#clock.now() - load.startedMs);
-    for (const listener of load.listeners) listener();
-    load.listeners.clear();
+    const tell = (): void => {
+      for (const listener of load.listeners) listener();
+      load.listeners.clear();
+    };
+    // Who has waited for it goes on once it is known how much context there is: the prompt may be too long for it.
+    if (outcome !== 'loaded') tell();
     // Known at once, also to whoever chooses a box. A load that has failed may have pushed others out all the same.
     if (outcome === 'loaded' || this.#neighbours.held > 0)
-      await this.#neighbours.ended(load, () => this.#place.checkResident(load.model));
+      await this.#neighbours.ended(load, () => this.#place.checkResident(load.model).finally(tell));
   }
 
   /** Asks now and then whether the box is still there: a load may take minutes, and says nothing meanwhile. */
@@ -270,8 +274,11 @@ class BoxLoads implements Loads {
           reject(thrown);
           return;
         }
-        if (load.outcome === undefined) this.#clock.after(lookMs, look);
-        else resolve({ waitedMs: this.#clock.now() - fromMs, numCtx: load.numCtx });
+        const { outcome, model, numCtx } = load;
+        const goOn = (): void => resolve({ waitedMs: this.#clock.now() - fromMs, numCtx });
+        if (outcome === undefined) this.#clock.after(lookMs, look);
+        else if (outcome !== 'loaded' || this.#place.holds(model, numCtx) === true) goOn();
+        else void this.#place.checkResident(model).then(goOn, goOn);
       };
       look();
     });
