@@ -1,5 +1,6 @@
 /** A relay beside a box and a Corral in front of it, as processes with sockets, on each runtime. */
 import { describe, expect, it } from 'vitest';
+import { RelayLeg } from '../../src/fleet/asking/relay.ts';
 import { startFakeOllama } from '../support/fake-ollama/index.ts';
 import { type RunningCorral, testedRuntimes } from '../support/runtimes/index.ts';
 
@@ -8,6 +9,18 @@ const runtimes = testedRuntimes();
 const relayRuntimes = runtimes.filter(({ name }) => name !== 'workerd');
 
 const herd = (url: string) => `fleet:\n  boxes:\n  - { url: "${url}", name: desk }\n`;
+
+/** As a Corral in front does it, once the relay has proved to be one. */
+async function askSigned(url: string, relayUrl: string, body: object | undefined): Promise<Response> {
+  const leg = new RelayLeg({ now: () => performance.now(), wallTime: () => Date.now() });
+  leg.adopt({ secret, access: undefined });
+  const probe = { method: 'GET', url: `${relayUrl}/api/version` };
+  const shown = await leg.headersFor(probe);
+  await leg.prove((await fetch(probe.url, { headers: { ...shown } })).headers, shown);
+  const method = body === undefined ? 'GET' : 'POST';
+  const headers = { 'content-type': 'application/json', ...(await leg.headersFor({ method, url })) };
+  return await fetch(url, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+}
 
 // Each waits for four loads: side by side.
 describe.concurrent.each(relayRuntimes)('$name', (runtime) => {
@@ -40,7 +53,27 @@ describe.concurrent.each(relayRuntimes)('$name', (runtime) => {
     }
     expect(box.loads.completed).toBe(4 - cold.length);
     const stranger = await fetch(`${relay.url}/api/tags`);
-    expect([stranger.status, stranger.headers.get('x-corral-relay')]).toEqual([401, '1']);
+    expect([stranger.status, stranger.headers.get('x-corral-relay'), stranger.headers.get('x-corral-load')]).toEqual([
+      401,
+      '1',
+      null,
+    ]);
+    // What comes in time is no early answer.
+    box.set({ loadMs: 0 });
+    // Answered from memory, handed on whole, and handed on as a stream: each tells how busy the relay is.
+    for (const [path, body] of [
+      ['/api/tags', undefined],
+      ['/api/show', { model: 'one' }],
+      ['/v1/chat/completions', { model: 'one', stream: true, messages: [{ role: 'user', content: 'hi' }] }],
+    ] as const) {
+      const response = await askSigned(relay.url + path, relay.url, body);
+      await response.text();
+      expect([path, response.status, response.headers.get('x-corral-load')]).toEqual([
+        path,
+        200,
+        expect.stringMatching(/^\d+;.*\.[\w-]{43}$/),
+      ]);
+    }
   });
 });
 
