@@ -268,6 +268,6 @@ describe.skipIf(!hasCases)("agentgateway's own behaviour", () => {
   });
 });
 
-describe.runIf(!hasCases)("agentgateway's own behaviour", () => {
-  test.skip('SKIPPED: ../shared/agentgateway-behaviour is not here, so nothing was compared with it', () => undefined);
-});
+if (!hasCases)
+  test.skip("SKIPPED: ../shared/agentgateway-behaviour is not here, so nothing was compared with agentgateway's own behaviour", () =>
+    undefined);

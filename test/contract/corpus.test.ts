@@ -96,7 +96,6 @@ describe.skipIf(!hasCorpus)("agentgateway's documented configurations", () => {
   });
 });
 
-describe.runIf(!hasCorpus)("agentgateway's documented configurations", () => {
-  test.skip('SKIPPED: ../shared/configs is not here, so nothing was compared with the documented configurations', () =>
+if (!hasCorpus)
+  test.skip("SKIPPED: ../shared/configs is not here, so nothing was compared with agentgateway's documented configurations", () =>
     undefined);
-});

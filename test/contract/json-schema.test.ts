@@ -48,5 +48,5 @@ describe('the JSON Schema', () => {
     expect(taken.flatMap(([name, text]) => complaints(text).map((complaint) => `${name} ${complaint}`))).toEqual([]);
   });
 
-  test.runIf(!existsSync(corpus)).skip('SKIPPED: ../shared/configs is not here', () => undefined);
+  if (!existsSync(corpus)) test.skip('SKIPPED: ../shared/configs is not here', () => undefined);
 });

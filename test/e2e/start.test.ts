@@ -71,14 +71,17 @@ describe.each(processes)('$name', (runtime) => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('no-such.yaml (from -f) cannot be read: there is no such file')]);
   });
 
-  it.skipIf(!opensItsPort)('says what to do when its port is in use', async () => {
-    const port = await upstream((_, outgoing) => outgoing.end());
-    const { code, stderr } = await runtime.run({ yaml: toHost(1), args: ['--port', String(port)] });
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(new RegExp(`port ${port} is in use.*lsof -i :${port}.*--port ${port + 1}`)),
-    ]);
-  });
+  it.skipIf(!opensItsPort)(
+    `says what to do when its port is in use${opensItsPort ? '' : ' [not here: deno serve opens it]'}`,
+    async () => {
+      const port = await upstream((_, outgoing) => outgoing.end());
+      const { code, stderr } = await runtime.run({ yaml: toHost(1), args: ['--port', String(port)] });
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(new RegExp(`port ${port} is in use.*lsof -i :${port}.*--port ${port + 1}`)),
+      ]);
+    },
+  );
 
   it('finishes streams at SIGTERM and takes no new requests', async () => {
     let finish: () => void = () => undefined;

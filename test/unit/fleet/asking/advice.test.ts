@@ -204,39 +204,42 @@ describe('other refusals', () => {
   });
 });
 
-describe.skipIf(!existsSync('../shared/recordings/ollama'))('what Ollama was recorded to say', () => {
-  const recorded = (name: string) => {
-    const { status, body } = JSON.parse(readFileSync(`../shared/recordings/ollama/${name}.json`, 'utf8')) as {
-      status: number;
-      body: { text: string }[];
+describe.skipIf(!existsSync('../shared/recordings/ollama'))(
+  'what Ollama was recorded to say (skipped where ../shared/recordings is not there)',
+  () => {
+    const recorded = (name: string) => {
+      const { status, body } = JSON.parse(readFileSync(`../shared/recordings/ollama/${name}.json`, 'utf8')) as {
+        status: number;
+        body: { text: string }[];
+      };
+      return [status, body.map(({ text }) => text).join('')] as const;
     };
-    return [status, body.map(({ text }) => text).join('')] as const;
-  };
 
-  it.each([
-    'chat',
-    'generate',
-    'embed',
-    'embeddings',
-    'v1-chat',
-    'v1-chat-unknown-model-stream',
-    'v1-completions',
-    'v1-embeddings',
-    'v1-responses',
-    'anthropic',
-  ])('is understood as a missing model: %s', (name) => {
-    expect(isModelMissing(...recorded(name.includes('unknown') ? name : `${name}-unknown-model`))).toBe(true);
-  });
+    it.each([
+      'chat',
+      'generate',
+      'embed',
+      'embeddings',
+      'v1-chat',
+      'v1-chat-unknown-model-stream',
+      'v1-completions',
+      'v1-embeddings',
+      'v1-responses',
+      'anthropic',
+    ])('is understood as a missing model: %s', (name) => {
+      expect(isModelMissing(...recorded(name.includes('unknown') ? name : `${name}-unknown-model`))).toBe(true);
+    });
 
-  it.each(['http-404', 'http-404-v1', 'generate-missing-model', 'v1-model-slash'])('is not: %s', (name) => {
-    expect(isModelMissing(...recorded(name))).toBe(false);
-  });
+    it.each(['http-404', 'http-404-v1', 'generate-missing-model', 'v1-model-slash'])('is not: %s', (name) => {
+      expect(isModelMissing(...recorded(name))).toBe(false);
+    });
 
-  it('is understood as busy, and as a foreign Host or Origin', () => {
-    expect(isBusy(...recorded('queue-full-native-chat'))).toBe(true);
-    expect(isBusy(...recorded('queue-full-v1-chat'))).toBe(true);
-    expect(isBusy(...recorded('queue-full-anthropic'))).toBe(true);
-    expect(isForeignHostRefusal(...recorded('host-public'))).toBe(true);
-    expect(isForeignHostRefusal(...recorded('cors-post-evil'))).toBe(true);
-  });
-});
+    it('is understood as busy, and as a foreign Host or Origin', () => {
+      expect(isBusy(...recorded('queue-full-native-chat'))).toBe(true);
+      expect(isBusy(...recorded('queue-full-v1-chat'))).toBe(true);
+      expect(isBusy(...recorded('queue-full-anthropic'))).toBe(true);
+      expect(isForeignHostRefusal(...recorded('host-public'))).toBe(true);
+      expect(isForeignHostRefusal(...recorded('cors-post-evil'))).toBe(true);
+    });
+  },
+);
