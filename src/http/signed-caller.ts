@@ -44,6 +44,8 @@ export type CallerProblem = 'wrong' | 'clock' | 'used' | 'audience';
 export const toleranceMs = 60_000;
 const maxTokenLength = 4 * 1024;
 const maxTextLength = 256;
+/** Tens of thousands are remembered. */
+const maxNumberLength = 64;
 /** However far one front end goes: nobody gets all of a queue, and nobody nothing. */
 const leastWeight = 0.01;
 const maxWeight = 100;
@@ -205,7 +207,8 @@ function readSaid(payload: string): Said | undefined {
   }
   if (typeof said !== 'object' || said === null) return undefined;
   const { a, t, n, q, name, admin, sharer, weight, bulk } = said as Readonly<Record<string, unknown>>;
-  if (typeof t !== 'number' || typeof n !== 'string' || n === '' || typeof q !== 'string') return undefined;
+  if (typeof t !== 'number' || typeof n !== 'string' || n === '' || n.length > maxNumberLength || typeof q !== 'string')
+    return undefined;
   // No number, or one such as 1e999: nobody's share may be reckoned with it.
   if (weight !== undefined && !(typeof weight === 'number' && Number.isFinite(weight))) return undefined;
   return {

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   audienceOf,
@@ -76,6 +77,16 @@ describe('who calls, signed', () => {
     [-3, 0.01],
   ])('a weight of %s counts as %s', async (weight, counted) => {
     expect(await check(await sign({ ...alice, weight }, request, nowMs))).toEqual({ ...alice, weight: counted });
+  });
+
+  it.each([
+    [64, nobody],
+    [65, 'wrong'],
+  ])('a number of %s letters, which would have to be remembered, comes to %o', async (length, expected) => {
+    const said = { a: 'relay-1', t: nowMs, n: 'x'.repeat(length), q: 'POST /v1/chat/completions?x=1' };
+    const payload = Buffer.from(JSON.stringify(said)).toString('base64url');
+    const signature = createHmac('sha256', secret).update(`corral caller 2\n${payload}`).digest('base64url');
+    expect(await check(`${payload}.${signature}`)).toEqual(expected);
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('a weight that is no number is refused: %s', async (weight) => {
