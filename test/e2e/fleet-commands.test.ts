@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { reserveClosedPort, startFakeOllama } from '../support/fake-ollama/index.ts';
 import { programOf, testedRuntimes } from '../support/runtimes/index.ts';
 import { startProgram } from '../support/runtimes/process.ts';
+import { syncPlan } from '../support/sync-plan.ts';
 
 const ending: (() => unknown)[] = [];
 afterEach(async () => {
@@ -84,19 +85,12 @@ describe.each(processes)('$name', (runtime) => {
     const shed = await pullingBox({ 'llama3.2:latest': fresh }, '2026-01-28T10:00:00Z');
     return { desk, attic, shed, yaml: yamlOf({ desk: desk.port, attic: attic.port, shed: shed.port }) };
   };
-  const plan = [
-    'desk   nothing to do',
-    'attic  pull llama3.2:latest  2.0 GB  stale: baf6a787fdff, desk has a80c4f17acd5',
-    'shed   nothing to do',
-    '1 pull on 1 box, 2.0 GB at most',
-    '',
-  ].join('\n');
 
   it('T16 A16: prints the plan of a sync, then applies it with progress while it runs', async () => {
     const { attic, yaml } = await threeBoxes();
     expect(await runtime.run({ args: ['fleet', 'sync', '--dry-run'], yaml })).toMatchObject({
       code: 0,
-      stdout: plan,
+      stdout: syncPlan,
       stderr: '',
     });
     expect(attic.pulls).toEqual([]);

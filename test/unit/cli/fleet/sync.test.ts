@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { syncPlan } from '../../../support/sync-plan.ts';
 import { begin, createMockHerd, type MockBox, run, words } from '../mock-herd.ts';
 
 const fresh = 'a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72';
@@ -20,13 +21,7 @@ describe('corral fleet sync (T16)', () => {
   it('T16 A16: prints exactly the plan for three boxes of which one has a stale digest, and pulls nothing', async () => {
     const { platform, asked } = createMockHerd(threeBoxes());
     expect(await run(words('fleet sync --dry-run'), platform, { env })).toEqual({
-      out: [
-        'desk   nothing to do',
-        'attic  pull llama3.2:latest  2.0 GB  stale: baf6a787fdff, desk has a80c4f17acd5',
-        'shed   nothing to do',
-        '1 pull on 1 box, 2.0 GB at most',
-        '',
-      ].join('\n'),
+      out: syncPlan,
       err: '',
       code: 0,
     });
@@ -46,26 +41,19 @@ describe('corral fleet sync (T16)', () => {
     };
     const herd = createMockHerd(boxes);
     const started = begin(words('fleet sync'), herd.platform, { env });
-    const plan = [
-      'desk   nothing to do',
-      'attic  pull llama3.2:latest  2.0 GB  stale: baf6a787fdff, desk has a80c4f17acd5',
-      'shed   nothing to do',
-      '1 pull on 1 box, 2.0 GB at most',
-      '',
-    ].join('\n');
     for (let turns = 0; turns < 20; turns++) await herd.clock.settle();
-    expect(started.out()).toBe(plan);
+    expect(started.out()).toBe(syncPlan);
 
     say({ status: 'pulling manifest' });
     await herd.clock.settle();
-    expect(started.out()).toBe(`${plan}attic  llama3.2:latest  pulling manifest\n`);
+    expect(started.out()).toBe(`${syncPlan}attic  llama3.2:latest  pulling manifest\n`);
 
     const layer = { status: 'pulling dde5aa3fc5ff', digest: 'sha256:dde5aa3fc5ff', total: 2_000_000_000 };
     say({ ...layer, completed: 0 });
     say({ ...layer, completed: 100_000_000 });
     say({ ...layer, completed: 1_100_000_000 });
     await herd.clock.settle();
-    expect(started.out().slice(plan.length).split('\n')).toEqual([
+    expect(started.out().slice(syncPlan.length).split('\n')).toEqual([
       'attic  llama3.2:latest  pulling manifest',
       'attic  llama3.2:latest  pulling 0 % of 2.0 GB',
       'attic  llama3.2:latest  pulling 55 % of 2.0 GB',
