@@ -73,25 +73,21 @@ interface Held extends Omit<Slot, 'end'> {
 const asAsked: Lease['loaded'] = { numCtx: undefined };
 
 function leaseOf(parts: AdmissionParts, ask: Ask, slot: Held, loadMs: number, found?: Lease['loaded']): Lease {
-  return new SlotLease(parts, slot, { loadMs, loaded: found }, parts.begin?.(ask, loadMs));
+  const lease = new SlotLease(parts, slot, loadMs, parts.begin?.(ask, loadMs));
+  lease.loaded = found;
+  return lease;
 }
 
 class SlotLease implements Lease {
   readonly loadMs: number;
-  readonly loaded: Lease['loaded'];
+  loaded: Lease['loaded'];
   readonly #parts: AdmissionParts;
   readonly #slot: Held;
   readonly #run: Run | undefined;
   #isOver = false;
 
-  constructor(
-    parts: AdmissionParts,
-    slot: Held,
-    { loadMs, loaded: found }: Pick<Lease, 'loadMs' | 'loaded'>,
-    run: Run | undefined,
-  ) {
+  constructor(parts: AdmissionParts, slot: Held, loadMs: number, run: Run | undefined) {
     this.loadMs = loadMs;
-    this.loaded = found;
     this.#parts = parts;
     this.#slot = slot;
     this.#run = run;
