@@ -6,6 +6,7 @@
 import { GatewayError, gatewayErrorOf } from '../errors.ts';
 import { type Attempt, type AttemptRecord, type Fleet, type Lease, onGone } from '../exchange.ts';
 import { isEarly, openEarly } from '../http/early-answer.ts';
+import { relayHeader } from '../http/signed-caller.ts';
 import type { Platform, UpstreamRequest, UpstreamResponse } from '../platform.ts';
 
 /** Silence after which a box that owes headers is asked whether it lives, and how often from then on. */
@@ -83,6 +84,8 @@ export async function send(
   try {
     const first = await settled;
     const response = mayAskForLeg(first) ? await againOverLeg(first, wanted, await showing, attempt, tools) : first;
+    // Between the two Corrals; with a client it would speak of this one.
+    if (showing !== undefined || response !== first) response.headers.delete(relayHeader);
     record.answeredMs = exchange.clock.now();
     record.status = response.status;
     tools.fleet.noteAnswer(upstream);

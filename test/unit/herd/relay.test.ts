@@ -214,8 +214,10 @@ describe('a relay behind a tunnel', () => {
 
   it('is found out by the first request, too, where no probe has been there yet', async () => {
     const stage = await open({ boxes: [quickBox], frontProbes: false });
-    expect(await textOf(stage, stage.ask(...chat))).toMatchObject({ status: 200 });
-    const posts = stage.passed.filter(({ method }) => method === 'POST');
+    const { status, headers: told } = await textOf(stage, stage.ask(...chat));
+    expect([status, told.get('x-corral-relay')]).toEqual([200, null]);
+    expect((await textOf(stage, stage.ask(...chat))).headers.get('x-corral-relay')).toBeNull();
+    const posts = stage.passed.filter(({ method }) => method === 'POST').slice(0, 2);
     expect(posts.map(({ headers }) => headers.has('x-corral-caller'))).toEqual([false, true]);
   });
 
