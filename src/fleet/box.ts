@@ -411,7 +411,7 @@ export class Box implements LoadingPlace {
     const answer = await this.#ask('/api/ps', { limitMs: runningLimitMs, maxBytes: maxListBytes });
     const running = answer instanceof GatewayError ? undefined : runningOf(answer);
     if (running === undefined) return false;
-    this.memory.saw(running);
+    this.memory.saw(running, this.loads.underWay().length > 0);
     return true;
   }
 

@@ -33,15 +33,15 @@ export class Memory {
     return [...this.#running.values()];
   }
 
-  /** The box has listed these. */
-  saw(running: readonly RunningModel[]): void {
+  /** The box has listed these. `isLoading`: it loads another one now, as far as known. */
+  saw(running: readonly RunningModel[], isLoading: boolean): void {
     const byName = new Map(running.map((one) => [canonicalModel(one.name), one]));
     const byDigest = new Map(running.map((one) => [one.digest, one]));
     this.#running = byName;
     this.#byDigest = byDigest;
     this.#seenMs = this.#clock.now();
     if (this.lost.size > 0) this.lost.listed((key) => byDigest.has(key) || byName.has(key));
-    this.capacity.saw(byName, this.#seenMs, this.#clock.wallTime());
+    this.capacity.saw(byName, this.#seenMs, this.#clock.wallTime(), isLoading);
   }
 
   /** Undefined: nobody has asked lately. */

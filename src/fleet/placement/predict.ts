@@ -36,6 +36,8 @@ export interface BoxView {
   readonly otherLoadsMs: number;
   /** What a load would push out of the memory. */
   readonly victims: readonly VictimView[];
+  /** What it might push out; undefined: nothing, or that is known already. */
+  readonly doubtful: DoubtView | undefined;
   /** How many other models are in memory. */
   readonly neighbours: number;
   /** The memory for models takes it, once all else is pushed out. */
@@ -62,6 +64,13 @@ export interface VictimView {
   readonly callsPerSecond: number;
   /** Other boxes that have it in memory. */
   readonly otherHomes: number;
+}
+
+/** The one that would have to go if the memory were full, where nobody knows how much goes in. */
+export interface DoubtView {
+  readonly victim: VictimView;
+  /** How likely that is: from 0 to 1. */
+  readonly share: number;
 }
 
 /** What is asked, in numbers. */
@@ -95,10 +104,13 @@ const laterTurnShare = 0.9;
 const misfitFactor = 4;
 /** For whom a further home is loaded. */
 const foreseenSeconds = 60;
-/** What it evicts counts so much more than for a call: which model goes is Ollama's choice, and back and forth is dear. */
-const evictionCounts = 8;
-/** Beside each model that is in memory it might not fit, and one of those would go. */
-const neighbourCounts = 1;
+/** Nobody waits for its load. But the box can load nothing else meanwhile. */
+const furtherLoadCounts = 0.7;
+/** A model that others have in memory is missed less than one whose last home goes: it pushes out the next when it is wanted again. */
+const otherHomeCounts = 2;
+const lastHomeCounts = 8;
+/** Where it is not known whether the memory is full, it is found out at a price. */
+const doubtCounts = 2;
 /** While the homes keep up easily, this much of a load counts for the call that would wait for it. */
 const mostSpreading = 1.5;
 /** Predictions this near to each other are alike: what is learnt is not more exact. */
@@ -171,13 +183,18 @@ export function furtherHomeFor(
   let bestMs = savedMs;
   for (const [index, { prediction }] of placed.entries()) {
     if (views[index]?.isResident !== false || views[index].otherLoadsMs > 0) continue;
-    const { neighbours } = views[index];
-    const costMs = prediction.loadMs * (1 + neighbours * neighbourCounts) + prediction.evictionMs * evictionCounts;
+    const costMs = prediction.loadMs * furtherLoadCounts + lossMs(views[index]);
     if (costMs >= bestMs) continue;
     best = index;
     bestMs = costMs;
   }
   return best;
+}
+
+/** What others lose by a load that nobody waits for. */
+function lossMs({ victims, doubtful }: BoxView): number {
+  const lossOf = (victim: VictimView) => evictionMsOf(victim) * (victim.otherHomes > 0 ? otherHomeCounts : lastHomeCounts);
+  return sum(victims, lossOf) + (doubtful === undefined ? 0 : lossOf(doubtful.victim) * doubtful.share * doubtCounts);
 }
 
 interface Scored {

@@ -21,6 +21,8 @@ export function roomOf(options: BoxOptions | undefined, learnt: Room): Room {
 const maxSizes = 256;
 /** A model whose time ends this soon may have gone by itself. */
 const expiryDoubtMs = 5_000;
+const tooManyDoubt = 0.8;
+const nothing = { bytes: 0, models: 0 };
 
 /** One box's memory, learnt from one look at `/api/ps` after the other. Model names are canonical. */
 export class Capacity {
@@ -34,6 +36,10 @@ export class Capacity {
   #heldModels = 0;
   #fullBytes: number | undefined;
   #fullModels: number | undefined;
+  /** The fewest for which one had to go; more than were ever there at once. */
+  #tooManyModels = Number.POSITIVE_INFINITY;
+  /** What has gone for loads whose models have not come yet. */
+  #gone: { readonly bytes: number; readonly models: number } = nothing;
   readonly #sizes = new Map<string, number>();
 
   get room(): Room {
@@ -51,7 +57,15 @@ export class Capacity {
     return bytes <= (room.bytes ?? this.#heldBytes);
   }
 
-  saw(running: ReadonlyMap<string, RunningModel>, nowMs: number, wallMs: number): void {
+  /** From 0 to 1: how likely it is that so much at once does not fit, where it is not known to be too much. */
+  doubtOf(bytes: number, models: number): number {
+    if (bytes <= this.#heldBytes && models <= this.#heldModels) return 0;
+    // What was too much for the memory may have been too many models for it.
+    return models >= this.#tooManyModels ? tooManyDoubt : (models - 1) / (models + 1);
+  }
+
+  /** `isLoading`: a load is under way, so that what has gone before its time has gone for it; the model is listed when it is there. */
+  saw(running: ReadonlyMap<string, RunningModel>, nowMs: number, wallMs: number, isLoading = false): void {
     let bytes = 0;
     let hasCome = false;
     for (const [model, one] of running) {
@@ -60,8 +74,7 @@ export class Capacity {
       if (!this.running.has(model)) hasCome = true;
       if (this.#sizes.has(model) || this.#sizes.size < maxSizes) this.#sizes.set(model, size);
     }
-    let goneBytes = 0;
-    let gone = 0;
+    let { bytes: goneBytes, models: gone } = this.#gone;
     for (const [model, one] of this.running) {
       if (running.has(model) || hasExpired(one, wallMs)) continue;
       goneBytes += memoryOf(one);
@@ -72,7 +85,9 @@ export class Capacity {
     // More than what was taken for full has been seen to fit.
     if (this.#fullBytes !== undefined && this.#fullBytes < this.#heldBytes) this.#fullBytes = this.#heldBytes;
     if (this.#fullModels !== undefined && this.#fullModels < this.#heldModels) this.#fullModels = undefined;
+    if (this.#tooManyModels <= this.#heldModels) this.#tooManyModels = Number.POSITIVE_INFINITY;
     if (hasCome && gone > 0) this.#learnFull(bytes + goneBytes, running.size + gone);
+    this.#gone = isLoading && !hasCome ? { bytes: goneBytes, models: gone } : nothing;
     this.keepAlives.saw(running, wallMs);
     this.running = running;
     this.seenMs = nowMs;
@@ -80,6 +95,7 @@ export class Capacity {
 
   /** So much was too much. */
   #learnFull(wantedBytes: number, wantedModels: number): void {
+    if (wantedModels > this.#heldModels) this.#tooManyModels = Math.min(this.#tooManyModels, wantedModels);
     if (wantedBytes > this.#heldBytes)
       this.#fullBytes = Math.max(this.#heldBytes, Math.min(wantedBytes - 1, this.#fullBytes ?? wantedBytes));
     else if (wantedModels > this.#heldModels) this.#fullModels = this.#heldModels;

@@ -97,6 +97,8 @@ export class Rates {
   /** Told that a call has ended a load that it had set off: the memory holds other models than before. */
   readonly #onLoaded: () => void;
   #hasLoaded = false;
+  /** Loads are Corral's own, which tell how long they took: whoever waits may have waited for other models' loads. */
+  #isTold = false;
   #loadEndedMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number, onLoaded: () => void = () => undefined) {
@@ -137,7 +139,7 @@ export class Rates {
     model.demandAtMs = nowMs;
     model.usedMs = nowMs;
     // Of those that waited for one load the first has seen all of it.
-    if (loadMs > 0 && nowMs - loadMs >= this.#loadEndedMs) this.learnLoad(sizeBytes, loadMs);
+    if (loadMs > 0 && nowMs - loadMs >= this.#loadEndedMs && !this.#isTold) this.learnLoad(sizeBytes, loadMs);
     if (loadMs > 0) this.#loaded(model, nowMs);
     else if (isCold) model.loadingSinceMs ??= nowMs;
     const isFirst = isCold && loadMs === 0 && model.loadingSinceMs === nowMs;
@@ -167,6 +169,7 @@ export class Rates {
 
   /** A load of Corral's own is over. Those who waited for it may have seen its end only: from them nothing is learnt then. */
   loadEnded(sizeBytes: number, durationMs: number): void {
+    this.#isTold = true;
     this.learnLoad(sizeBytes, durationMs);
     this.#loadEndedMs = this.#now();
   }

@@ -26,6 +26,7 @@ function view(place: string, given: Partial<BoxView> = {}): BoxView {
     loadAgeMs: undefined,
     otherLoadsMs: 0,
     victims: [],
+    doubtful: undefined,
     neighbours: 0,
     fits: true,
     tokensPerSecond: 1_000,
@@ -241,7 +242,7 @@ describe('a further home beside the call', () => {
   };
 
   it('is loaded when the callers of the next minute would wait for longer than the load takes', () => {
-    // Six calls that wait 2 s each, for a load of 10 s; at half of that it does not pay.
+    // Six calls that wait 2 s each, for a load of 10 s, for which nobody waits; at half of that it does not pay.
     expect(further([view('home', busy), view('empty', cold)])).toBe(1);
     expect(further([view('home', { ...busy, callsPerSecond: 0.05 }), view('empty', cold)])).toBeUndefined();
     expect(further([view('home', { ...busy, leftMs: [800] }), view('empty', cold)])).toBeUndefined();
@@ -254,8 +255,16 @@ describe('a further home beside the call', () => {
     expect(further([home, slow, view('fast', cold)])).toBe(2);
     expect(further([home, view('full', { ...cold, victims: [victim()] })])).toBeUndefined();
     expect(further([home, view('full', { ...cold, victims: [victim({ isBusy: true })] })])).toBeUndefined();
-    // Nobody knows whether it fits beside what is there.
-    expect(further([view('home', busy), view('other', { ...cold, neighbours: 1 })])).toBeUndefined();
+    const spare = view('spare', { ...cold, victims: [victim({ otherHomes: 1, reloadMs: 2_000 })] });
+    expect(further([home, spare])).toBe(1);
+  });
+
+  it('counts what might have to go by how likely that is', () => {
+    const doubting = (share: number, given = {}) => view('other', { ...cold, doubtful: { share, victim: victim(given) } });
+    expect(further([view('home', busy), doubting(0.01)])).toBe(1);
+    expect(further([view('home', busy), doubting(0.5)])).toBeUndefined();
+    expect(further([view('home', busy), doubting(0.5, { otherHomes: 2, reloadMs: 2_000 })])).toBe(1);
+    expect(further([view('home', busy), doubting(0.01, { isBusy: true })])).toBeUndefined();
   });
 
   it('is one at a time, on a box that loads nothing else, and never where second homes are not wanted', () => {

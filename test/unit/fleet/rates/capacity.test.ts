@@ -44,6 +44,20 @@ describe('learning', () => {
     expect(looks({ a: running(10, '2026-01-01T00:00:03Z') }, { b: running(8) }).room).toEqual(unknown);
   });
 
+  it('learns from what goes for a load whose model is listed only when it is there', () => {
+    const look = (isLoading: boolean) => {
+      const capacity = new Capacity();
+      capacity.saw(new Map([['a', running(10)]]), 0, laterMs, false);
+      capacity.saw(new Map(), 1, laterMs, isLoading);
+      capacity.saw(new Map(), 2, laterMs, isLoading);
+      capacity.saw(new Map([['b', running(8)]]), 3, laterMs, false);
+      return capacity.room.bytes;
+    };
+    expect(look(true)).toBe(17);
+    // Somebody has taken it out: that was no load.
+    expect(look(false)).toBeUndefined();
+  });
+
   it('believes its eyes: what was seen in memory at once fits', () => {
     const capacity = looks({ a: running(10) }, { b: running(8) }, { a: running(10), b: running(8) });
     expect(capacity.room.bytes).toBe(18);
@@ -64,5 +78,33 @@ describe('learning', () => {
     expect([capacity.bytesOf('a'), capacity.bytesOf('b')]).toEqual([10, undefined]);
     const many = Object.fromEntries(Array.from({ length: 300 }, (_, number) => [`m${number}`, running(1)]));
     expect([looks(many).bytesOf('m255'), looks(many).bytesOf('m256')]).toEqual([1, undefined]);
+  });
+
+  describe('what is not known to fit', () => {
+    it('is in doubt, the more models are there the more', () => {
+      const capacity = looks({ a: running(10) });
+      expect(capacity.doubtOf(10, 1)).toBe(0);
+      expect(capacity.doubtOf(15, 2)).toBeCloseTo(1 / 3);
+      expect(capacity.doubtOf(20, 3)).toBe(0.5);
+    });
+
+    it('is in no doubt where as much was seen at once', () => {
+      const capacity = looks({ a: running(10), b: running(8) }, { a: running(10) });
+      expect(capacity.doubtOf(18, 2)).toBe(0);
+      expect(capacity.doubtOf(19, 2)).toBeCloseTo(1 / 3);
+      expect(capacity.doubtOf(18, 3)).toBe(0.5);
+    });
+
+    it('is doubted most with as many models as were too many before, until more are seen', () => {
+      const evicting = [
+        { a: running(10), b: running(9) },
+        { b: running(9), c: running(10) },
+      ];
+      expect(looks(...evicting).doubtOf(15, 3)).toBe(0.8);
+      expect(looks(...evicting).doubtOf(15, 2)).toBe(0);
+      const many = { a: running(1), b: running(1), c: running(1) };
+      expect(looks(...evicting, many).doubtOf(19, 4)).toBe(0.6);
+      expect(looks(...evicting, many).doubtOf(19, 3)).toBe(0);
+    });
   });
 });

@@ -164,6 +164,15 @@ describe('what loads teach', () => {
     expect(rates.bytesPerSecond).toBeCloseTo(4e8);
   });
 
+  it("learns nothing from waiting where loads are Corral's own: what was waited for may have been the load of another model", () => {
+    const { rates, pass } = createRates();
+    pass(11_000);
+    rates.loadEnded(4e9, 11_000);
+    pass(60_000);
+    rates.granted({ ...warm, loadMs: 1_500 });
+    expect(rates.bytesPerSecond).toBeCloseTo(4e8);
+  });
+
   it('is seen in a call that set the load off itself, and the memory is looked at then', () => {
     const { rates, run, looks } = createRates();
     const reading = 50 + 1_000 / 0.6;
