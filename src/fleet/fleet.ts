@@ -4,7 +4,7 @@
  */
 import { GatewayError } from '../errors.ts';
 import { cordonedError } from '../exchange/cordoned.ts';
-import type { Fleet, KnownModel, Upstream } from '../exchange.ts';
+import type { Ask, Fleet, KnownModel, Upstream } from '../exchange.ts';
 import { canonicalModel } from '../fields/model-name.ts';
 import type { RelayLoad } from '../http/relay-load.ts';
 import type { Platform } from '../platform.ts';
@@ -23,7 +23,7 @@ import { explainPlacement, type PlacementLine, placeAmong, predictFor } from './
 import { urlWithoutCredentials } from './report.ts';
 import { type FleetTuning, usualTuning } from './tuning.ts';
 import { type ListedModel, type ListedRunner, unionOfModels, unionOfRunners } from './union.ts';
-import type { WarmRule } from './warm.ts';
+import { type WarmRule, warmContexts } from './warm.ts';
 
 export interface FleetSetting {
   readonly upstreams: readonly Upstream[];
@@ -122,6 +122,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
   const taken = boxesOf(setting, boxes);
   const asked = taken.filter((box) => box.upstream.kind === 'box');
   const { boxOf } = boxes;
+  const wantedContext = warmContexts(setting.warm ?? [], clock);
   let isReleased = false;
   let listed: { key: string; models: readonly ListedModel[] } = { key: '', models: [] };
 
@@ -223,7 +224,12 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       const box = boxOf(upstream);
       return box === undefined ? undefined : predictFor(box, ask, clock.now());
     },
-    place: (placed) => placeAmong(placed, boxOf, taken, clock.now(), platform.hasBackground),
+    place(placed) {
+      // As the call will have it (answers/ollama-options.ts): a load beside it with another context would be for nothing.
+      const wanted =
+        wantedContext === undefined ? placed : placed.map((one) => ({ ...one, ask: withContext(one.ask, wantedContext) }));
+      return placeAmong(wanted, boxOf, taken, clock.now(), platform.hasBackground);
+    },
     admit(upstream, ask, waiter) {
       const box = boxOf(upstream);
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
@@ -241,6 +247,11 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       }
     },
   };
+}
+
+function withContext(ask: Ask, contextOf: (model: string) => number | undefined): Ask {
+  const numCtx = ask.numCtx ?? contextOf(canonicalModel(ask.model));
+  return numCtx === ask.numCtx ? ask : { ...ask, numCtx };
 }
 
 /** Several names of one place are one box, named after the first: several routes may name it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BoxOptions, Upstream } from '../../../src/exchange.ts';
+import type { Ask, BoxOptions, Upstream } from '../../../src/exchange.ts';
 import { createFleet, type TendedHerd } from '../../../src/fleet/fleet.ts';
 import { type WarmRule, warmContexts, warmRoundMs } from '../../../src/fleet/warm.ts';
 import { plainWork } from '../../support/work.ts';
@@ -246,6 +246,19 @@ describe('models that are kept warm', () => {
 });
 
 describe('the context of calls that name none', () => {
+  it('is what boxes are compared by: one that has the model with less must load it', async () => {
+    const one = kept({ desk: { resident: ['a:1b'] }, den: { resident: ['a:1b'] } }, [rule({ numCtx: 16_384, boxes: ['den'] })]);
+    await one.world.clock.advance(5_000);
+    const ask = { model: 'a:1b', numCtx: undefined, work };
+    const loads = (asked: Ask) =>
+      one.herd.place(one.upstreams.map((upstream) => ({ upstream, ask: asked })))?.map(({ prediction }) => prediction.loadMs > 0);
+    // Both have it with 4,096.
+    expect(loads(ask)).toEqual([true, true]);
+    expect(loads({ ...ask, numCtx: 4_096 })).toEqual([false, false]);
+    expect(loads({ ...ask, model: 'A:1b' })).toEqual([true, true]);
+    one.herd.stop();
+  });
+
   it('is the largest that the model is wanted with now, by whatever name; of other models there is none', async () => {
     const world = createWorld();
     const startMs = world.clock.wallTime();
