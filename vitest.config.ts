@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 const maxWorkers = Math.max(2, Math.floor(availableParallelism() / 2));
 
 /** Unit files that change what the whole process sees, or look at it: each has a process of its own. */
-const alone = [
+export const alone = [
   // The server package puts a Request and a Response of its own in place of the platform's.
   'test/unit/entry/**/*.test.ts',
   'test/unit/cli/validate.test.ts',
