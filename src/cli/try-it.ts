@@ -43,7 +43,7 @@ function placesIn(entries: readonly RouteEntry<RoutePlan>[], above: readonly str
     const path = rules.map(pathUnder).find((one) => one !== undefined);
     const { backend } = route;
     if (path === undefined || backend.kind !== 'ai' || policies.some((name) => closing.has(name))) return children;
-    return [...children, { path, lock: lockOf(policies), ...modelsOf(backend) }];
+    return [...children, { path, lock: route.isProtected ? lockOf(policies) : 'none', ...modelsOf(backend) }];
   });
 }
 

@@ -57,6 +57,19 @@ describe('where a first request is tried', () => {
     expect(await trial(bind(`policies: { ${policy} }, ${box('a')}`))).toMatchObject({ lock });
   });
 
+  it.each([
+    ['an admin token alone', bind(box('a')), { adminToken: 'of-the-admin' }, 'none'],
+    [
+      'keys that nobody has to have',
+      bind(`policies: { apiKey: { mode: optional, keys: [{ key: abc }] } }, ${box('a')}`),
+      {},
+      'none',
+    ],
+    ['keys of all listeners', bind(box('a')), { apiKey: 'of-everybody' }, 'key'],
+  ])('asks for what is really needed: %s', async (_, text, more, lock) => {
+    expect(await trial(text, more)).toMatchObject({ lock });
+  });
+
   it('is nowhere at a relay, which lets in other Corrals alone, unless it has a key for clients', async () => {
     const relay = { isRelay: true, relaySecret: 'what-both-ends-of-the-leg-know' };
     expect(await trial(bind(box('a')), relay)).toBeUndefined();
