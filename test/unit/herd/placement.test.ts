@@ -19,8 +19,8 @@ describe('T5: models stay where they are warm', () => {
     const { whole, loads, p95Ms, seen } = await played(mixed());
     expect(whole).toBe(300);
     expect(seen.every(({ isExact }) => isExact)).toBe(true);
-    expect(loads).toBeLessThanOrEqual(8);
-    expect(p95Ms).toBeLessThan(5_000);
+    expect(loads).toBeLessThanOrEqual(6);
+    expect(p95Ms).toBeLessThan(1_000);
   });
 
   it('needs a tenth of the loads and of the p95 of round robin and least connections on that trace', async () => {
@@ -62,15 +62,15 @@ describe('T5: models stay where they are warm', () => {
   it('follows a shift in popularity with few loads', async () => {
     const { whole, loads, p95Ms } = await played(shift());
     expect(whole).toBe(300);
-    expect(loads).toBeLessThanOrEqual(15);
-    expect(p95Ms).toBeLessThan(9_000);
+    expect(loads).toBeLessThanOrEqual(8);
+    expect(p95Ms).toBeLessThan(1_200);
   });
 
-  it('gets over bursts for one model with a third of the loads of round robin, and sooner', async () => {
+  it('gets over bursts for one model with a fifth of the loads of round robin, and sooner', async () => {
     const { whole, loads, p95Ms } = await played(bursts());
     expect(whole).toBe(200);
     const peer = await playThrough('round robin', bursts());
-    expect(3 * loads).toBeLessThanOrEqual(loadsOf(peer.herd));
+    expect(5 * loads).toBeLessThanOrEqual(loadsOf(peer.herd));
     expect(p95Ms).toBeLessThan(0.9 * figuresOf(peer.seen).p95Ms);
   });
 
@@ -96,8 +96,8 @@ describe('T4: one box that goes', () => {
   it('fails no request when one of three boxes dies, and brings what it held home to the others at once', async () => {
     const { whole, failed, loads, p95Ms } = await played(dying());
     expect({ whole, failed }).toEqual({ whole: 300, failed: 0 });
-    expect(loads).toBeLessThanOrEqual(10);
-    expect(p95Ms).toBeLessThan(5_000);
+    expect(loads).toBeLessThanOrEqual(7);
+    expect(p95Ms).toBeLessThan(1_300);
   });
 
   it('costs others little when it becomes a black hole', async () => {
@@ -157,7 +157,7 @@ describe('T14: conversations stay where their beginning is in the cache', () => 
     for (const kind of ['round robin', 'least connections'] as const) {
       const peer = figuresOf((await playThrough(kind, chat())).seen);
       expect(2 * p50Ms).toBeLessThan(peer.p50Ms);
-      expect(p95Ms).toBeLessThan(0.85 * peer.p95Ms);
+      expect(p95Ms).toBeLessThan(0.7 * peer.p95Ms);
     }
   });
 });
