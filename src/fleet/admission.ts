@@ -2,7 +2,7 @@
 import type { Ask, Lease, LeaseSeen, Waiter } from '../exchange.ts';
 import type { Loaded, Loads } from './loads/loads.ts';
 import type { BoxOwner, Grant } from './owner.ts';
-import type { Run } from './rates/rates.ts';
+import type { Run } from './rates/learning-run.ts';
 import type { Slot, Slots } from './slots/slots.ts';
 
 export interface AdmissionParts {

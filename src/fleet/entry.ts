@@ -6,7 +6,7 @@ import type { Box } from './box.ts';
 import type { Loads } from './loads/loads.ts';
 import type { BoxOwner } from './owner.ts';
 import { isInMemory } from './placement/views.ts';
-import type { Run } from './rates/rates.ts';
+import type { Run } from './rates/learning-run.ts';
 import type { Slots } from './slots/slots.ts';
 
 const none: Loads = { ready: () => undefined, underWay: () => [] };

@@ -3,7 +3,7 @@
  * of the others: otherwise a box that nobody has tried would never be tried.
  */
 import type { Box } from '../box.ts';
-import { usualRates } from '../rates/rates.ts';
+import { usualRates } from '../rates/model-rates.ts';
 
 export interface Beliefs {
   readonly callMs: number;

@@ -2,7 +2,7 @@
 import type { Ask, Placing, Prediction, Upstream } from '../../exchange.ts';
 import { canonicalModel } from '../../fields/model-name.ts';
 import type { Box } from '../box.ts';
-import { conversationHash } from '../rates/rates.ts';
+import { conversationHash } from '../rates/model-rates.ts';
 import { type BoxView, type CallView, furtherHomeFor, type Placed, placeCall, predictOne } from './predict.ts';
 import { viewOf } from './views.ts';
 

@@ -1,7 +1,7 @@
 /** A box as the scoring function sees it: what is known and learnt of it, in numbers. Model names are canonical. */
 import type { Ask } from '../../exchange.ts';
 import type { Box } from '../box.ts';
-import { usualRates } from '../rates/rates.ts';
+import { usualRates } from '../rates/model-rates.ts';
 import { crowdOf, leftMsOf } from '../rates/under-way.ts';
 import { withOthers } from './behind-relay.ts';
 import { beliefsOf } from './beliefs.ts';

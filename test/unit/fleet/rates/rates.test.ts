@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Ask, LeaseSeen, Prediction } from '../../../../src/exchange.ts';
-import { conversationHash, type Granted, Rates } from '../../../../src/fleet/rates/rates.ts';
+import { conversationHash } from '../../../../src/fleet/rates/model-rates.ts';
+import { type Granted, Rates } from '../../../../src/fleet/rates/rates.ts';
 import { plainWork } from '../../../support/work.ts';
 
 const work = plainWork({ promptTokens: 1_000, earlierTokens: 0 });
