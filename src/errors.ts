@@ -45,6 +45,7 @@ export const errorTable = {
   missing_model: { status: 400, retryable: false },
   unsupported_parameter: { status: 400, retryable: false },
   unsupported_conversion: { status: 400, retryable: false },
+  image_unsupported: { status: 400, retryable: false },
   virtual_model_no_matching_target: { status: 400, retryable: false },
   body_timeout: { status: 408, retryable: false },
   body_too_large: { status: 413, retryable: false },

@@ -12,7 +12,7 @@ export interface AttemptTools extends SendTools {
   };
   /** What a box's refusal means for the call. */
   faultOf(status: number, text: string): BoxFault;
-  /** Asked before a call leaves for a box: throws context_exceeded where its prompt cannot fit. */
+  /** Asked before a call leaves for a box: throws image_unsupported where the model reads no images, and context_exceeded where its prompt cannot fit. */
   judgePrompt(attempt: Attempt, call: Call, asked: Pick<Ask, 'model' | 'numCtx'>): void;
   /** Whether a box's answer means that the model is not there (Ollama's 404 texts). */
   isModelMissing(status: number, text: string): boolean;

@@ -17,8 +17,8 @@ export type { AttemptsResult, AttemptTools, Payload, Refusal } from './attempt-t
 
 /** Before these, nothing of the request has reached anybody. */
 const beforeConnect = new Set(['upstream_refused', 'upstream_unresolved', 'upstream_tls']);
-/** This upstream cannot take the call, and was not asked: another one may have the words for it, or the room. */
-const nothingSent = new Set(['unsupported_conversion', 'context_exceeded']);
+/** This upstream cannot take the call, and was not asked: another one may have the words for it, the room, or the eyes. */
+const nothingSent = new Set(['unsupported_conversion', 'context_exceeded', 'image_unsupported']);
 /** A box that answers so may be left for another: it is not up to the request. */
 const boxUnable = new Set([502, 503, 504]);
 

@@ -15,7 +15,7 @@ export interface Failures {
  * have not got the model, may be quite usual.
  */
 const full = new Set(['queue_full', 'queue_timeout']);
-const telling = new Set(['load_failed', 'context_exceeded', 'box_cordoned']);
+const telling = new Set(['load_failed', 'context_exceeded', 'image_unsupported', 'box_cordoned']);
 
 export function createFailures(): Failures {
   let best: Failure | undefined;

@@ -1,6 +1,7 @@
 /** Puts a plan's parts together: what knows the boxes, what counts exchanges, what watches streams, and the gateway over them. */
 
 import { judgeEdited } from '../answers/edited.ts';
+import { judgeImages } from '../answers/images.ts';
 import { createLeg, type Leg } from '../answers/leg.ts';
 import { createNamedContexts } from '../answers/named-contexts.ts';
 import { createOllamaOptions } from '../answers/ollama-options.ts';
@@ -84,7 +85,10 @@ export function assembleGateway(
     faultOf,
     ollamaOptions: createOllamaOptions(herd, state.kept('ollamaContexts', createNamedContexts), warmContexts(plan.warm, clock)),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
-    judgePrompt: (attempt, call, asked) => judgePrompt(attempt, call, asked, tools),
+    judgePrompt(attempt, call, asked) {
+      judgeImages(attempt, call, asked.model, tools);
+      judgePrompt(attempt, call, asked, tools);
+    },
     tokenRatios: state.kept('tokenRatios', () => new TokenRatios()),
     exchanges: createExchanges(exchangePrefix, clock, observation.observe),
     idle: createIdleWatch({

@@ -154,6 +154,9 @@ export function coldLoads(stage: Stage): void {
       const tools = [{ type: 'function', function: { name: 'now', parameters: { type: 'object', properties: {} } } }];
       const reply = await chat(gateway.url, { model: 'plain', stream: true, tools });
       expect([reply.status, errorOf(reply)]).toEqual([400, expect.stringContaining('does not support tools')]);
+      const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,aGVsbG8=' } };
+      const seen = await chat(gateway.url, { model: 'plain', stream: true, messages: [{ role: 'user', content: [image] }] });
+      expect([seen.status, errorOf(seen)]).toEqual([400, expect.stringContaining('does not support multimodal requests')]);
       expect(cold.loads.started).toBe(0);
     });
 

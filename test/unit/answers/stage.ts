@@ -1,5 +1,6 @@
 /** A whole gateway over upstreams that a test scripts: fake clock, fake network, fake knowledge of the boxes. */
 import { judgeEdited } from '../../../src/answers/edited.ts';
+import { judgeImages } from '../../../src/answers/images.ts';
 import { createNamedContexts } from '../../../src/answers/named-contexts.ts';
 import { createOllamaOptions } from '../../../src/answers/ollama-options.ts';
 import { createExchanges, type ExchangeScope } from '../../../src/answers/open-exchange.ts';
@@ -189,7 +190,10 @@ export function createStage(yaml: string, options: StageOptions = {}): Stage {
     faultOf,
     ollamaOptions: createOllamaOptions(herd, createNamedContexts()),
     judgeEdited: (attempt, decided, isBox) => judgeEdited(attempt, decided, isBox, tools),
-    judgePrompt: (attempt, call, asked) => judgePrompt(attempt, call, asked, tools),
+    judgePrompt(attempt, call, asked) {
+      judgeImages(attempt, call, asked.model, tools);
+      judgePrompt(attempt, call, asked, tools);
+    },
     tokenRatios: new TokenRatios(),
     exchanges: createExchanges('x', clock, (exchange, endedMs) => {
       told.push({ exchange, endedMs });
