@@ -6,12 +6,13 @@ import { type Attempt, addWarning, type Call, type Exchange, type Protocol } fro
 import { slowWarning } from '../fleet/asking/advice.ts';
 import { OpenedBody } from '../http/early-answer.ts';
 import { relayHeader } from '../http/signed-caller.ts';
+import type { TapReport } from '../streams/report.ts';
 import { completionReaderOf, readAlong } from './completion.ts';
 import { heartbeatsInto } from './heartbeats.ts';
 import { tellBox } from './placed.ts';
 import { mustBeRewritten, relayRewritten } from './rewritten.ts';
 import type { AnswerTools } from './tools.ts';
-import { headerText, noteTruncation } from './truncation.ts';
+import { type Ended, headerText, noteTruncation, truncationAside } from './truncation.ts';
 import { settle, tapFor, watchAnswer } from './watch.ts';
 
 /** A try that was answered, as the retry loop hands it over. */
@@ -47,21 +48,25 @@ export function relayAnswer(
   if (exchange.answerHeaders?.[relayHeader] !== undefined) headers.delete(relayHeader);
   for (const name in exchange.answerHeaders) if (!headers.has(name)) headers.set(name, exchange.answerHeaders[name] ?? '');
   exchange.status = status;
-  const ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
+  const ended: Ended = { call, upstream: attempt.upstream, isBox: attempt.isBox, model: candidate.model };
   // What was read here already is no body that the runtime could take over.
   if (!headersOnly && (mustBeRewritten(attempt) || body instanceof OpenedBody))
     return relayRewritten(exchange, call, { attempt, answered, ended, model: candidate.model }, tools);
   exchange.isRelayed = true;
   const watch = watchAnswer(candidate.target.upstream, answered, tools, candidate.model);
   let hasEnded = false;
-  const watching = tapFor(exchange, call, headersOnly ? undefined : attempt.protocol, headers, watch, (report) => {
+  const onReport = (report: TapReport) => {
     hasEnded = true;
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the client left'));
     settle(exchange, report, watch.death);
-    noteTruncation(exchange, ended, tools);
+    const warning = noteTruncation(exchange, ended, tools);
+    // Of an answer that is there as a whole, the headers have not left yet.
+    if (warning !== undefined) headers.append('x-corral-warning', headerText(warning));
     tools.exchanges.end(exchange);
-  });
+  };
+  const protocolOfTap = headersOnly ? undefined : attempt.protocol;
+  const watching = tapFor(exchange, call, protocolOfTap, headers, watch, onReport, truncationAside(exchange, ended, tools));
   const reader = headersOnly ? undefined : completionReaderOf(exchange, headers);
   const tap = reader === undefined ? watching : readAlong(watching, reader);
   // The tap would wait for ever for an answer that never began; the exchange ends with the error instead.

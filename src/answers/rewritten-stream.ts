@@ -20,6 +20,8 @@ export interface RewrittenStreamOptions {
   readonly runtime: Platform['runtime'];
   readonly clock: Clock;
   readonly beats?: Beats | undefined;
+  /** A comment that is to stand before whatever comes out next, where that begins a frame; undefined: there is none. */
+  takeAside?(): Uint8Array | undefined;
   /** Called before the tap is told that the answer is given up: a rewrite has ended it, or failed. */
   onGivenUp(): void;
   /** The last event for the client when a rewrite throws; empty where there is no way to say it. */
@@ -36,6 +38,8 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
   let isCutNext = false;
   const beating = options.beats === undefined ? undefined : new Beating(options.beats);
   const give = (controller: Controller, bytes: Uint8Array): void => {
+    const aside = options.takeAside?.();
+    if (aside !== undefined && beating?.isBetweenFrames === true) controller.enqueue(aside);
     beating?.passed(bytes);
     controller.enqueue(bytes);
   };
@@ -63,7 +67,7 @@ export function rewrittenStream(options: RewrittenStreamOptions): ReadableStream
     if (isOver) return;
     isOver = true;
     beating?.stop();
-    if (last.length > 0) controller.enqueue(last);
+    if (last.length > 0) give(controller, last);
     if (end.complete) close(controller);
     else if (last.length > 0) isCutNext = true;
     else await cut(controller, options);
@@ -129,6 +133,10 @@ class Beating {
   constructor(beats: Beats) {
     this.#beats = beats;
     this.#boundary = new FrameBoundary(beats.framing);
+  }
+
+  get isBetweenFrames(): boolean {
+    return this.#boundary.isBetweenFrames;
   }
 
   begin(controller: Controller): void {

@@ -20,7 +20,7 @@ import { heartbeatOf } from './heartbeats.ts';
 import { plainBytes } from './plain-bytes.ts';
 import { type Beats, rewrittenStream } from './rewritten-stream.ts';
 import type { AnswerTools } from './tools.ts';
-import { type Ended, headerText, noteTruncation } from './truncation.ts';
+import { type Ended, headerText, noteTruncation, truncationAside } from './truncation.ts';
 import { isEventStream, settle, tapFor, type Watch, watchAnswer } from './watch.ts';
 
 interface Rewriting {
@@ -73,8 +73,10 @@ function relayStream(
       answered.abort(new ClientGone());
     });
   }
+  const aside = truncationAside(exchange, ended, tools);
+  let comment: Uint8Array | undefined;
   let verdict: { readonly outcome: Outcome; readonly error: GatewayError | undefined } | undefined;
-  const tap = tapFor(exchange, call, attempt.protocol, headers, watch, (report) => {
+  const onReport = (report: TapReport) => {
     watch.stop();
     if (report.how === 'abandoned') answered.abort(new GatewayError('upstream_closed', 'the answer was given up'));
     settle(exchange, report, watch.death);
@@ -88,7 +90,15 @@ function relayStream(
       exchange.error = verdict.error;
     }
     tools.exchanges.end(exchange);
-  });
+  };
+  // It is for the client and passes no rewrite: put in where the end of the answer comes out.
+  const keepComment = (report: TapReport) => {
+    comment = aside?.(report);
+    return undefined;
+  };
+  const tap = tapFor(exchange, call, attempt.protocol, headers, watch, onReport, aside && keepComment);
+  // Before a rewrite says what its own words are: these headers still tell what the upstream sends.
+  const beats = beatsFor(exchange, isEventStream(attempt.protocol, headers), tools);
   if (rewrites.length > 0) headers.delete('content-length');
   const type = rewrites.findLast(({ contentType }) => contentType !== undefined)?.contentType;
   if (type !== undefined) headers.set('content-type', type);
@@ -99,7 +109,12 @@ function relayStream(
     rewrites: reader === undefined ? rewrites : [...rewrites, readBehind(reader)],
     runtime: tools.platform.runtime,
     clock: exchange.clock,
-    beats: beatsFor(exchange, isEventStream(attempt.protocol, headers), tools),
+    beats,
+    takeAside() {
+      const taken = comment;
+      comment = undefined;
+      return taken;
+    },
     onGivenUp() {
       // A rewrite that ended the stream has left the reason in the exchange, if it refused it.
       const { error } = exchange;

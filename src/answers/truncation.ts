@@ -10,6 +10,7 @@ import type { JsonDraft } from '../json/object-text.ts';
 import { readObject } from '../json/read-object.ts';
 import { estimatePromptTokens } from '../protocols/count-tokens.ts';
 import { leastPromptTokens } from '../protocols/least-tokens.ts';
+import type { TapReport } from '../streams/report.ts';
 import type { AnswerTools } from './tools.ts';
 
 type TruncationTools = Pick<AnswerTools, 'fleet' | 'limits' | 'tokenRatios'>;
@@ -123,11 +124,15 @@ export interface Ended {
   readonly isBox: boolean;
   /** As it was asked of the box. */
   readonly model: string | undefined;
+  /** It was looked at: once is enough. */
+  isJudged?: boolean;
 }
 
 /** When an answer has ended: learns, and finds out whether its prompt was cut. Returns the warning then, which is noted already. */
 export function noteTruncation(exchange: Exchange, ended: Ended, tools: TruncationTools): string | undefined {
   const { usage } = exchange;
+  if (ended.isJudged === true) return undefined;
+  ended.isJudged = true;
   const { call, upstream, isBox, model } = ended;
   const bytes = call?.bytes.length ?? 0;
   // Nearly always: nothing to look at.
@@ -148,6 +153,24 @@ export function noteTruncation(exchange: Exchange, ended: Ended, tools: Truncati
   }
   if (isTextOnly) tools.tokenRatios.learn(name, tokens, usage.inputTokens);
   return undefined;
+}
+
+/**
+ * For a stream of server-sent events, whose headers have left when its tokens are known: says in a comment before its end that its
+ * prompt was cut. Undefined: there is nothing to look at, as nearly always.
+ */
+export function truncationAside(
+  exchange: Exchange,
+  ended: Ended,
+  tools: TruncationTools,
+): ((report: TapReport) => Uint8Array | undefined) | undefined {
+  if ((ended.call?.bytes.length ?? 0) < minBytes || exchange.protocol?.stream?.framing !== 'sse') return undefined;
+  return ({ usage }) => {
+    if (usage === undefined) return undefined;
+    exchange.usage = { ...usage, estimated: false };
+    const warning = noteTruncation(exchange, ended, tools);
+    return warning === undefined ? undefined : new TextEncoder().encode(`: ${headerText(warning)}\n\n`);
+  };
 }
 
 /**

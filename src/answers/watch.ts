@@ -99,7 +99,10 @@ export function isEventStream(protocol: Protocol | undefined, headers: Headers):
   return (headers.get('content-type') ?? '').startsWith(framing === 'sse' ? 'text/event-stream' : 'application/x-ndjson');
 }
 
-/** `protocol` is the one that the upstream speaks; undefined where the answer has no body, or one that nobody understands. */
+/**
+ * `protocol` is the one that the upstream speaks; undefined where the answer has no body, or one that nobody understands.
+ * `asideAtEnd`: of streams of events, a comment for before the end (streams/event-tap.ts).
+ */
 export function tapFor(
   exchange: Exchange,
   call: Call | undefined,
@@ -107,12 +110,15 @@ export function tapFor(
   headers: Headers,
   watched: Watch,
   onReport: (report: TapReport) => void,
+  asideAtEnd?: (report: TapReport) => Uint8Array | undefined,
 ): Tap {
   if (protocol?.stream !== undefined && isEventStream(protocol, headers)) {
     // After a translation the extra usage was not asked for on this client's behalf, and goes no further than the translation.
     const removeUsageOnly =
       call !== undefined && call.protocol === protocol && !call.wantsUsage && call.boxChanges.has('stream_options');
-    return createEventTap(new EventListeners(exchange, watched, onReport, protocol, protocol.stream, removeUsageOnly));
+    return createEventTap(
+      new EventListeners(exchange, watched, onReport, protocol, protocol.stream, removeUsageOnly, asideAtEnd),
+    );
   }
   if (protocol !== undefined && (headers.get('content-type') ?? '').startsWith('application/json'))
     return createAnswerTap(new AnswerListeners(exchange, watched, onReport, protocol, contentLengthOf(headers)));
@@ -174,6 +180,7 @@ class AnswerListeners extends Listeners implements AnswerTapOptions {
 class EventListeners extends Listeners implements EventTapOptions {
   readonly shape: StreamShape;
   readonly removeUsageOnly: boolean;
+  readonly asideAtEnd: ((report: TapReport) => Uint8Array | undefined) | undefined;
   readonly #protocol: Protocol;
 
   constructor(
@@ -183,8 +190,10 @@ class EventListeners extends Listeners implements EventTapOptions {
     protocol: Protocol,
     shape: StreamShape,
     removeUsageOnly: boolean,
+    asideAtEnd: ((report: TapReport) => Uint8Array | undefined) | undefined,
   ) {
     super(exchange, watched, onReport);
+    this.asideAtEnd = asideAtEnd;
     this.shape = shape;
     this.removeUsageOnly = removeUsageOnly;
     this.#protocol = protocol;

@@ -24,6 +24,11 @@ export interface EventTapOptions extends TapListeners {
   readonly removeUsageOnly: boolean;
   /** The event that tells the client that its answer is broken; complete frames, `\n` ended. */
   errorEvent(message: string, seen: StreamSeen): string;
+  /**
+   * Asked once, when the box has said how its answer ended and the client has not been told yet: a comment that is put before
+   * that, whole frames of the client's framing. Left out, undefined: nothing is put in.
+   */
+  readonly asideAtEnd?: ((report: TapReport) => Uint8Array | undefined) | undefined;
 }
 
 /**
@@ -67,9 +72,20 @@ class EventTap implements Tap {
     if (!this.#hasBegun) this.#options.onFirstByte();
     this.#hasBegun = true;
     this.#options.onBytes?.();
-    const sent = this.#options.removeUsageOnly ? this.#sift(chunk) : this.#watch(chunk);
+    const wasBetweenFrames = this.isBetweenFrames;
+    const wasEnded = this.#story.isEnded;
+    const passed = this.#options.removeUsageOnly ? this.#sift(chunk) : this.#watch(chunk);
+    const sent = wasEnded || !this.#story.isEnded ? passed : this.#withAside(passed, wasBetweenFrames);
     this.#bytes += sent.length;
     return sent;
+  }
+
+  /** What ends the answer may stand anywhere in its chunk, and clients read no further: the comment comes before all of it. */
+  #withAside(sent: Uint8Array, wasBetweenFrames: boolean): Uint8Array {
+    const aside = this.#options.asideAtEnd?.(this.#story.report('completed', undefined, undefined, this.#bytes));
+    if (aside === undefined) return sent;
+    if (wasBetweenFrames) return joined([aside, sent]);
+    return this.#carry.length === 0 ? joined([sent, aside]) : sent;
   }
 
   end(): StreamEnd {

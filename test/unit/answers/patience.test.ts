@@ -487,3 +487,37 @@ describe('behind a translation', () => {
     expect(stage.clock.pending).toBe(0);
   });
 });
+
+describe('T2: in Ollama’s own words, as options of Ollama want it', () => {
+  const line = (more: object) => `${JSON.stringify({ model: 'm', created_at: '2026-01-01T00:00:00Z', done: false, ...more })}\n`;
+  const end = { done: true, done_reason: 'stop', prompt_eval_count: 5, eval_count: 2 };
+  const turns = (content: string) => ({ message: { role: 'assistant', content } });
+  const messages = [{ role: 'user', content: 'x' }];
+
+  test.each([
+    ['/v1/chat/completions', { messages }, turns, /^: still working$/gm],
+    ['/v1/messages', { messages, max_tokens: 9 }, turns, /^event: ping$/gm],
+    ['/v1/responses', { input: 'x' }, turns, /^: still working$/gm],
+    ['/v1/completions', { prompt: 'x' }, (response: string) => ({ response }), /^: still working$/gm],
+  ])('%s: 330 s of silence in the stream', async (path, members, said, beats) => {
+    const body = [line(said('Hel')), line(said('lo')), line({ ...said(''), ...end })];
+    const stage = stageFor(() => ({
+      headers: { 'content-type': 'application/x-ndjson' },
+      body,
+      pausesMs: [0, 330_000, 330_000],
+    }));
+    const { fetch, arrivals, text } = fetchOf(stage);
+    const asked = { model: 'm', num_ctx: 4_096, stream: true, ...members };
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(asked) };
+    await until(
+      stage,
+      fetch(`http://localhost:3000${path}`, init).then((answer) => answer.text()),
+    );
+    expect(longestGap(arrivals)).toBeLessThanOrEqual(15_000);
+    expect(text().match(beats)?.length).toBeGreaterThan(40);
+    expect(text()).toContain('Hel');
+    await stage.clock.settle();
+    expect(stage.told.map(({ exchange: { outcome } }) => outcome)).toEqual(['completed']);
+    expect(stage.clock.pending).toBe(0);
+  });
+});

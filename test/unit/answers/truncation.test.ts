@@ -245,6 +245,64 @@ describe('T6: a prompt that a box has cut all the same is told of', () => {
     expect(await warned(stage, chatOf(8_000, more))).toEqual({ warnings: [told], log: true, metric: true });
   });
 
+  test('in a comment before the end of a stream, where its headers have left already', async () => {
+    const stage = stageWith({ a: undefined }, '{}', streaming(2_050));
+    const { text } = await stage.read(
+      '/v1/chat/completions',
+      chatOf(8_000, { stream: true, stream_options: { include_usage: true } }),
+    );
+    expect(text.split('\n\n').map((frame) => frame.slice(0, 40))).toEqual([
+      'data: {"model":"m","choices":[{"delta":{',
+      'data: {"choices":[],"usage":{"prompt_tok',
+      told.slice(0, 38).replace(/^/, ': '),
+      'data: [DONE]',
+      '',
+    ]);
+    expect(text).toContain(`: ${told}\n\n`);
+    expect(
+      stage.observation.metrics.text({
+        version: '',
+        inFlight: 0,
+        boxes: [],
+        reloads: { succeeded: 0, failed: 0, isSynchronized: true },
+      }),
+    ).toMatch(/corral_prompts_truncated_total\{[^}]*\} 1\n/);
+  });
+
+  test('in a comment before the end of a stream that came in Ollama’s own words', async () => {
+    const native: StageOptions['script'] = () => ({
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: [
+        `${JSON.stringify({ model: 'm', message: { role: 'assistant', content: 'x' }, done: false })}\n`,
+        `${JSON.stringify({ model: 'm', message: { role: 'assistant', content: '' }, done: true, done_reason: 'stop', prompt_eval_count: 2_050, eval_count: 1 })}\n`,
+      ],
+    });
+    const stage = stageWith({ a: undefined }, '{ refuse: never }', native);
+    const { text } = await stage.read('/v1/chat/completions', chatOf(8_000, { stream: true, num_ctx: 4_096 }));
+    const frames = text.split('\n\n');
+    expect(frames.indexOf(`: ${told}`)).toBeGreaterThan(0);
+    expect(frames.indexOf(`: ${told}`)).toBeLessThan(frames.indexOf('data: [DONE]'));
+    expect(frames.filter((frame) => frame.startsWith(':'))).toHaveLength(1);
+  });
+
+  test('not in lines of JSON, where a comment would be an event', async () => {
+    const lines: StageOptions['script'] = () => ({
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: [
+        `${JSON.stringify({ model: 'm', message: { role: 'assistant', content: 'x' }, done: true, prompt_eval_count: 2_050 })}\n`,
+      ],
+    });
+    const stage = stageWith({ a: undefined }, '{}', lines);
+    const { text } = await stage.read('/api/chat', chatOf(8_000));
+    expect(
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line).done),
+    ).toEqual([true]);
+    expect(stage.told[0]?.exchange.warnings).toEqual([told]);
+  });
+
   const embedded: StageOptions['script'] = () => json({ data: [], usage: { prompt_tokens: 512, total_tokens: 512 } });
 
   test.each([
