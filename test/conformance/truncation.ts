@@ -69,9 +69,34 @@ export function truncation(stage: Stage): void {
       });
       const reply = await chat(corral.url, { messages: [{ role: 'user', content: words(8_000) }] });
       expect(reply.status).toBe(200);
+      expect(reply.headers.get('x-corral-warning')).toMatch(/^truncated: desk read 2050 tokens/);
       await until('the warning in the log', async () =>
         JSON.stringify(logOf(corral)).includes('truncated: desk read 2050 tokens'),
       );
+    });
+
+    stage.it('T6: a stream says so in a comment before its end', async () => {
+      const usage = { prompt_tokens: 2_050, completion_tokens: 1, total_tokens: 2_051 };
+      const said = {
+        id: 'x',
+        object: 'chat.completion.chunk',
+        model: 'llama3.2',
+        choices: [{ index: 0, delta: { content: 'x' } }],
+      };
+      const body = [JSON.stringify(said), JSON.stringify({ ...said, choices: [], usage }), '[DONE]']
+        .map((data) => `data: ${data}\n\n`)
+        .join('');
+      const box = await stage.box({
+        models: [{ name: 'llama3.2', resident: true }],
+        faults: { failWith: { status: 200, contentType: 'text/event-stream', body } },
+      });
+      const corral = await stage.corral({
+        yaml: herdOf([{ name: 'desk', at: box.port }], { fleet: { truncation: { refuse: 'never' } } }),
+      });
+      const { text } = await chat(corral.url, { messages: [{ role: 'user', content: words(8_000) }], stream: true });
+      const comment = text.indexOf(': truncated: desk read 2050 tokens of a prompt of 8000 or more');
+      expect(comment).toBeGreaterThanOrEqual(0);
+      expect(comment).toBeLessThan(text.indexOf('data: [DONE]'));
     });
   });
 }
