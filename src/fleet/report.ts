@@ -8,12 +8,22 @@ import type { RunningModel } from './asking/answers.ts';
 import type { Shows } from './asking/shows.ts';
 import type { Box } from './box.ts';
 import { type Drift, driftOf } from './drift.ts';
+import { unionOfModels } from './union.ts';
 import { type WarmReport, type WarmRule, warmReportOf } from './warm.ts';
 
 export interface FleetReport {
   readonly boxes: readonly BoxState[];
+  /** Each once, in the order of the lists; what these hide from clients (other keys' models, the cloud's) is among them. */
+  readonly models: readonly HerdModel[];
   readonly drift: readonly Drift[];
   readonly warm: readonly WarmReport[];
+}
+
+export interface HerdModel {
+  /** As the box spells it that has the newest copy. */
+  readonly name: string;
+  /** Who has it, in the order of the configuration. */
+  readonly boxes: readonly string[];
 }
 
 export interface BoxState {
@@ -80,9 +90,17 @@ export function fleetReportOf(
 ): FleetReport {
   return {
     boxes: boxes.map((box) => stateOf(box, shows, now.ms)),
-    drift: driftOf(boxes.map(({ upstream: { name }, catalogue }) => ({ name, catalogue }))),
+    models: unionOfModels(boxes.filter((box) => box.isListed).map(listingOf)).map(({ model, boxNames }) => ({
+      name: model.name,
+      boxes: boxNames,
+    })),
+    drift: driftOf(boxes.map(listingOf)),
     warm: warmReportOf(rules, boxes, now.wallMs),
   };
+}
+
+function listingOf({ upstream: { name }, catalogue }: Box): Pick<Box, 'catalogue'> & { readonly name: string } {
+  return { name, catalogue };
 }
 
 function stateOf(box: Box, shows: Shows, nowMs: number): BoxState {

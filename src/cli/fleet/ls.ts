@@ -16,8 +16,8 @@ export async function ls(scope: CommandScope): Promise<number> {
   const line = readLine(scope.args, lsOptions, lsUsage, 0);
   const { out } = scope.surroundings;
   const { report, isFromGateway } = await openSession(line, scope).herd();
-  const { boxes } = report;
-  if (line.isSet('json')) out(`${JSON.stringify({ isFromGateway, boxes }, null, 2)}\n`);
+  const { boxes, models } = report;
+  if (line.isSet('json')) out(`${JSON.stringify({ isFromGateway, boxes, models }, null, 2)}\n`);
   else {
     for (const text of lsLines(boxes, isFromGateway)) out(`${text}\n`);
   }

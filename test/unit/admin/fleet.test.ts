@@ -57,7 +57,10 @@ function open() {
 
 describe('the herd at the admin address', () => {
   it('is told of', async () => {
-    expect(await open().ask('/fleet', { method: 'GET' })).toEqual({ status: 200, json: { boxes: [], drift: [], warm: [] } });
+    expect(await open().ask('/fleet', { method: 'GET' })).toEqual({
+      status: 200,
+      json: { boxes: [], models: [], drift: [], warm: [] },
+    });
   });
 
   it('T18: is looked at again at once', async () => {

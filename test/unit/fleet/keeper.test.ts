@@ -69,6 +69,30 @@ describe('what is known of the models', () => {
     herd.stop();
   });
 
+  it('A3: reports tell of each model once, with the boxes that have it, as it is listed', async () => {
+    const script = healthyBox(['a:1b', 'c:1b']);
+    const { world, herd } = kept([
+      [attic, healthyBox(['a:1b', 'b:1b'])],
+      [den, script],
+    ]);
+    herd.start();
+    await world.clock.advance(10_000);
+    const told = () => herd.keeper.report().models.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    expect(told()).toEqual([
+      { name: 'a:1b', boxes: ['attic', 'den'] },
+      { name: 'b:1b', boxes: ['attic'] },
+      { name: 'c:1b', boxes: ['den'] },
+    ]);
+    script.fault = 'refused';
+    // As long as lists forgive it, and no longer.
+    await world.clock.advance(40_500);
+    expect(told()).toEqual([
+      { name: 'a:1b', boxes: ['attic'] },
+      { name: 'b:1b', boxes: ['attic'] },
+    ]);
+    herd.stop();
+  });
+
   it('T18: a model that comes or goes is seen within the probe interval, and at once after a refresh', async () => {
     const script = healthyBox(['a:1b']);
     const { world, herd } = kept([[attic, script]]);

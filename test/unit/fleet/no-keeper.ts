@@ -2,7 +2,7 @@ import type { Keeper } from '../../../src/fleet/keeper.ts';
 
 /** Looks after no boxes. */
 export const noKeeper: Keeper = {
-  report: () => ({ boxes: [], drift: [], warm: [] }),
+  report: () => ({ boxes: [], models: [], drift: [], warm: [] }),
   refresh: async () => ({ answered: [], silent: [] }),
   cordon: () => undefined,
   uncordon: () => undefined,

@@ -59,6 +59,7 @@ function fleetReport() {
         loading: [{ model: 'big', forMs: 3_100 }],
       },
     ],
+    models: [],
     drift: [],
     warm: [],
   };
@@ -143,9 +144,14 @@ describe('corral fleet ls and ps', () => {
   });
 
   it('print JSON, and nothing that steers a terminal', async () => {
-    const { platform } = createMockHerd({ desk: { version: '\u001b[31m0.20', models: {} }, attic: { models: {} } });
+    const models = { m: { digest: '111111111111' } };
+    const { platform } = createMockHerd({ desk: { version: '\u001b[31m0.20', models }, attic: { models } });
     const { out } = await run(words('fleet ls --json'), platform, { env });
-    expect(JSON.parse(out)).toMatchObject({ isFromGateway: false, boxes: [{ name: 'desk' }, { name: 'attic' }] });
+    expect(JSON.parse(out)).toMatchObject({
+      isFromGateway: false,
+      boxes: [{ name: 'desk' }, { name: 'attic' }],
+      models: [{ name: 'm', boxes: ['desk', 'attic'] }],
+    });
     expect((await run(words('fleet ls'), platform, { env })).out).not.toContain('\u001b');
   });
 });
