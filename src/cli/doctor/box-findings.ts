@@ -138,11 +138,15 @@ function splitFindings(box: string, running: RunningState): Finding[] {
   const { name: model, sizeBytes, vramBytes, contextLength } = running;
   if (vramBytes >= sizeBytes) return [];
   const context = contextLength === null ? '' : ` with a context of ${contextLength}`;
+  const how =
+    vramBytes <= 0
+      ? `runs wholly on the CPU of ${box}${context}, which is slow.`
+      : `runs on ${box}${context} as ${processorText(running)}: ${sizeText(sizeBytes - vramBytes)} of ${sizeText(sizeBytes)} are not in GPU memory, which is slow.`;
   return [
     finding(
       'warn',
       'cpu_split',
-      `${plainText(model, 200)} runs on ${box}${context}${vramBytes <= 0 ? ', wholly on the CPU' : ` as ${processorText(running)}`}: ${sizeText(sizeBytes - vramBytes)} of ${sizeText(sizeBytes)} are not in GPU memory, which is slow.`,
+      `${plainText(model, 200)} ${how}`,
       'Use a smaller variant or a smaller context (num_ctx), fewer slots (OLLAMA_NUM_PARALLEL), or unload other models there.',
       { box, model },
     ),

@@ -114,7 +114,7 @@ export function outOfMemoryAdvice(boxName: string, model: string, said: string, 
 export function slowWarning(boxName: string, runner: RunningModel, models: readonly KnownModel[]): string | undefined {
   if (runner.sizeBytes <= 0 || runner.vramBytes >= runner.sizeBytes) return undefined;
   const percent = Math.max(1, Math.round((1 - runner.vramBytes / runner.sizeBytes) * 100));
-  const where = runner.vramBytes <= 0 ? 'on the CPU' : `${Math.min(percent, 99)}% on the CPU`;
+  const where = runner.vramBytes <= 0 ? 'wholly on the CPU' : `${Math.min(percent, 99)}% on the CPU`;
   const [smaller] = smallerVariants(runner.name, models);
   const mend =
     smaller === undefined ? 'a smaller model would be faster' : `${clipName(smaller.name)} is smaller and on the same box`;

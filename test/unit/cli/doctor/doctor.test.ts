@@ -215,7 +215,7 @@ describe('corral doctor', () => {
         code: 'cpu_split',
         box: 'desk',
         model: 'llama3.2:latest',
-        why: 'llama3.2:latest runs on desk with a context of 4096, wholly on the CPU: 4.0 GB of 4.0 GB are not in GPU memory, which is slow.',
+        why: 'llama3.2:latest runs wholly on the CPU of desk with a context of 4096, which is slow.',
       },
     ]);
     expect(code).toBe(3);

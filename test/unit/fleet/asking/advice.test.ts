@@ -174,7 +174,7 @@ describe('a model that is partly on the CPU', () => {
       'slow: llama3.2:70b runs 25% on the CPU of attic; llama3.2:3b is smaller and on the same box',
     );
     expect(slowWarning('attic', runner('x:1b', 10, 0), [])).toBe(
-      'slow: x:1b runs on the CPU of attic; a smaller model would be faster',
+      'slow: x:1b runs wholly on the CPU of attic; a smaller model would be faster',
     );
   });
 
