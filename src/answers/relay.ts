@@ -40,7 +40,7 @@ export function relayAnswer(
       `${attempt.upstream.name} gave an answer that cannot be passed on: status ${status}`,
     );
   }
-  if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, tools);
+  if (protocol?.kind === 'inference') noteSlowness(exchange, candidate, headers, tools);
   for (const edit of candidate.target.answerEdits) edit(exchange, answered.response);
   addWarnings(exchange, headers);
   tellBox(headers, candidate.target.upstream, tools.fleet);
@@ -93,10 +93,20 @@ export function addWarnings(exchange: Exchange, headers: Headers): void {
   for (const warning of exchange.warnings) headers.append('x-corral-warning', headerText(warning));
 }
 
+/** As `slowWarning` begins, among several warnings in one header. */
+const saidSlow = /(?:^|, )slow: /;
+
 /** A model that runs partly on the CPU is slow: said in a header and in the log, with the smaller variant that the box has. */
-function noteSlowness(exchange: Exchange, { target: { upstream }, model }: Candidate, { fleet }: AnswerTools): void {
+function noteSlowness(
+  exchange: Exchange,
+  { target: { upstream }, model }: Candidate,
+  headers: Headers,
+  { fleet }: AnswerTools,
+): void {
   const runner = model === undefined ? undefined : fleet.runnerOn(upstream, model);
   if (runner === undefined || runner.vramBytes >= runner.sizeBytes) return;
+  // A relay, or another Corral before the box, has said it already: its warning reaches the client with the answer.
+  if (saidSlow.test(headers.get('x-corral-warning') ?? '')) return;
   // Names of one blob share a runner, and it has the name that loaded it: the client knows the one it asked for.
   const warning = slowWarning(upstream.name, { ...runner, name: model ?? runner.name }, fleet.modelsOn(upstream));
   if (warning !== undefined) addWarning(exchange, warning);

@@ -22,6 +22,19 @@ describe('warnings', () => {
     expect(stage.told[0]?.exchange.warnings[0]).toContain('Büro 🦙');
   });
 
+  test.each([
+    ['slow: m runs 50% on the CPU of den; a smaller model would be faster', undefined],
+    ['seed is not read, slow: m runs 50% on the CPU of den; a smaller model would be faster', undefined],
+    ['truncated: of a prompt that began with slow: well', 'slow: m runs 50% on the CPU of a; a smaller model would be faster'],
+  ])('of slowness are said once where a relay stands before the box: %s', async (said, added) => {
+    const answer = json({});
+    const stage = stageOf(boxes(['a']), { a: { ...answer, headers: { ...answer.headers, 'x-corral-warning': said } } });
+    stage.herd.know('a', { running: [runner('m', 500)] });
+    const { headers } = await stage.read('/v1/chat/completions', chat('m'));
+    expect(headers.get('x-corral-warning')).toBe(added === undefined ? said : `${said}, ${added}`);
+    expect(stage.told[0]?.exchange.warnings).toEqual(added === undefined ? [] : [added]);
+  });
+
   test('a model in GPU memory is not slow', async () => {
     const stage = stageOf(boxes(['a']), { a: json({}) });
     stage.herd.know('a', { running: [runner('m', 1000)] });
