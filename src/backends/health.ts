@@ -109,8 +109,9 @@ export function createTargetHealth(state: HealthState, rule: HealthRule, listene
     answered(exchange, answer, startedMs) {
       leave();
       if (rule.isUnhealthy(exchange, answer)) return worsen(exchange, answer);
-      isEvicted(exchange.clock.now());
-      const seconds = (exchange.clock.now() - startedMs) / 1_000;
+      const nowMs = exchange.clock.now();
+      isEvicted(nowMs);
+      const seconds = (nowMs - startedMs) / 1_000;
       state.latencySeconds = state.latencySeconds === 0 ? seconds : averaged(state.latencySeconds, seconds);
       state.health = averaged(state.health, 1);
       state.failures = 0;

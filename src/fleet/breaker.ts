@@ -58,6 +58,11 @@ export class Breaker {
     return restsUntilMs !== undefined && nowMs < restsUntilMs;
   }
 
+  /** Nothing is in trouble, as nearly always: calls that come, and those that end well, change nothing. */
+  get isQuiet(): boolean {
+    return this.#troubles.size === 0;
+  }
+
   /** How many models are tripped, or wait for the call that tries them. */
   get openCount(): number {
     let count = 0;

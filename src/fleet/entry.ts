@@ -61,7 +61,7 @@ export class Entry implements AdmissionParts {
 
   onEnd(seen: LeaseSeen): void {
     const box = this.#box;
-    box.breaker.ended(this.#model, this.#clock.now(), seen);
+    if (!box.breaker.isQuiet || seen.how !== 'completed') box.breaker.ended(this.#model, this.#clock.now(), seen);
     box.memory.lost.ended(seen, () => box.runnerKeyOf(this.#model));
   }
 

@@ -235,7 +235,7 @@ export function createFleet(setting: FleetSetting): TendedHerd {
       if (box === undefined) throw new GatewayError('no_backends', `${upstream.name} is not among the boxes of this plan`);
       if (box.duty.isCordoned) throw cordonedError(box.upstream.name);
       const model = canonicalModel(ask.model);
-      box.breaker.began(model, clock.now());
+      if (!box.breaker.isQuiet) box.breaker.began(model, clock.now());
       const entry = new Entry(box, model, ask, clock);
       try {
         const admitted = admitTo(entry, ask, waiter);

@@ -11,6 +11,7 @@ const fasterCounts = 0.05;
 const usualCounts = 0.2;
 /** One call changes what is believed of reading by so much at most: a median is wanted, not a mean. */
 const mostChange = 1.5;
+
 /** One call that was granted its slot. */
 export interface Run {
   /** The first byte is there. */
@@ -24,7 +25,7 @@ export interface Learner {
   readonly underWay: UnderWay[];
   now(): number;
   /** The model has answered, so it is in memory. */
-  shown(model: ModelRates): void;
+  shown(model: ModelRates, nowMs: number): void;
   /** A model of so many bytes was loaded in this time. */
   learnLoad(sizeBytes: number, durationMs: number): void;
 }
@@ -35,6 +36,7 @@ export interface Beginning {
   readonly name: string;
   readonly model: ModelRates;
   readonly ask: Ask;
+  readonly grantedMs: number;
   /** Of the model that this call made the box load; 0: it did not, or nothing is known of its size. */
   readonly loadBytes: number;
   readonly isCold: boolean;
@@ -53,10 +55,10 @@ export class LearningRun implements Run, UnderWay {
   readonly #isCold: boolean;
   readonly #slowness: number;
 
-  constructor(learner: Learner, { name, model, ask, loadBytes, isCold, slowness }: Beginning) {
+  constructor(learner: Learner, { name, model, ask, grantedMs, loadBytes, isCold, slowness }: Beginning) {
     this.name = name;
     this.ask = ask;
-    this.grantedMs = learner.now();
+    this.grantedMs = grantedMs;
     this.#learner = learner;
     this.#model = model;
     this.#loadBytes = loadBytes;
@@ -65,12 +67,13 @@ export class LearningRun implements Run, UnderWay {
   }
 
   began(): void {
+    const nowMs = this.#learner.now();
+    const model = this.#model;
     if (this.beganMs === undefined) {
-      this.beganMs = this.#learner.now();
-      const model = this.#model;
+      this.beganMs = nowMs;
       if (++model.saying > model.mostSaying) model.mostSaying = model.saying;
     }
-    this.#learner.shown(this.#model);
+    this.#learner.shown(model, nowMs);
   }
 
   end(seen: LeaseSeen | undefined): void {

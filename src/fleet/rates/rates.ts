@@ -91,6 +91,7 @@ export class Rates implements Learner {
       name,
       model,
       ask,
+      grantedMs: nowMs,
       loadBytes: isFirst ? sizeBytes : 0,
       isCold: isCold && loadMs === 0,
       slowness,
@@ -121,8 +122,7 @@ export class Rates implements Learner {
   }
 
   /** The model has answered, so it is in memory. */
-  shown(model: ModelRates): void {
-    const nowMs = this.now();
+  shown(model: ModelRates, nowMs: number): void {
     if (model.loadingSinceMs === undefined) model.shownMs = nowMs;
     else {
       this.#loaded(model, nowMs);
