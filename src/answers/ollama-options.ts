@@ -48,12 +48,11 @@ export function createOllamaOptions(
       dropKeepAlive(attempt, body, protocol);
       return true;
     },
-    settle(attempt, call, candidate, carries, entered) {
+    settle(attempt, call, candidate, mayAsk, entered) {
       const { body, protocol } = attempt;
       const { target, model } = candidate;
       if (body === undefined || model === undefined || protocol?.kind !== 'inference') return undefined;
       const { pinnedNumCtx } = target;
-      const mayAsk = carries || target.edits.length + target.finalEdits.length > 0;
       if (!mayAsk && pinnedNumCtx === undefined && wanted === undefined && contexts.isEmpty) return undefined;
       const isNative = isOllamas(protocol);
       const named = mayAsk ? askedNumCtx(body, isNative) : undefined;

@@ -71,6 +71,8 @@ export async function tryOne(
   if (call !== undefined && attempt.body !== undefined) editBody(attempt, call, attempt.body, candidate);
   const options = isBox && translation === undefined && target.passthrough === undefined ? tools.ollamaOptions : undefined;
   const carries = call !== undefined && options?.lift(attempt, call) === true;
+  const { body } = attempt;
+  const editsBefore = body?.edits;
   const edited = editWith(target.edits, attempt);
   // While a policy asks somebody, nobody else looks whether the client is still there.
   if (edited instanceof Promise) onGone(exchange, () => undefined);
@@ -81,7 +83,8 @@ export async function tryOne(
   if (exchange.hasLeft === true) throw new ClientGone();
   if (call === undefined || target.edits.length + target.finalEdits.length > 0)
     tools.judgeEdited(attempt, { method: exchange.method, path, model }, isMaybeBox);
-  const entering = enterBox({ attempt, call, candidate, options, carries }, tools);
+  const mayAsk = carries || attempt.body !== body || body?.edits !== editsBefore;
+  const entering = enterBox({ attempt, call, candidate, options, mayAsk }, tools);
   const entered = entering instanceof Promise ? await entering : entering;
   return sendTry(attempt, { call, bytes }, candidate, entered, tools);
 }

@@ -14,8 +14,8 @@ export interface Entrant {
   readonly call: Call | undefined;
   readonly candidate: Candidate;
   readonly options: OllamaOptions | undefined;
-  /** Its call carries options of Ollama's. */
-  readonly carries: boolean;
+  /** Options of Ollama's may be in its body: the call has brought some, or a policy has edited it. */
+  readonly mayAsk: boolean;
 }
 
 export interface Entered {
@@ -63,13 +63,13 @@ function settleAgain(entrant: Entrant, lease: Lease, before: Settled | undefined
 
 /** The context of a try for a box, and the words it is put in. Throws where its prompt cannot fit. */
 function settle(
-  { attempt, call, candidate, carries, options }: Entrant,
+  { attempt, call, candidate, mayAsk, options }: Entrant,
   tools: AttemptTools,
   entered?: EnteredContext,
 ): Settled | undefined {
   if (call === undefined) return undefined;
   const { target, model } = candidate;
-  const settled = options?.settle(attempt, call, candidate, carries, entered);
+  const settled = options?.settle(attempt, call, candidate, mayAsk, entered);
   if (settled?.native !== undefined) goNatively(attempt, settled.native, target);
   if (attempt.isBox && model !== undefined) tools.judgePrompt(attempt, call, { model, numCtx: settled?.numCtx });
   return settled;

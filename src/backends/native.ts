@@ -19,10 +19,10 @@ export interface OllamaOptions {
    */
   lift(attempt: Attempt, call: Call): boolean;
   /**
-   * After them: the context that the call is to have. Undefined, as nearly always: nothing is asked. Once more, with `entered`, when it has
+   * After them: the context that the call is to have. `mayAsk`: there was something, or a policy has edited the body. Undefined, as nearly always: nothing is asked. Once more, with `entered`, when it has
    * waited: then only what is in memory counts, and not what others ask for and wait for. Throws GatewayError.
    */
-  settle(attempt: Attempt, call: Call, candidate: Candidate, carries: boolean, entered?: EnteredContext): Settled | undefined;
+  settle(attempt: Attempt, call: Call, candidate: Candidate, mayAsk: boolean, entered?: EnteredContext): Settled | undefined;
 }
 
 /** What is known of the context when a call has waited for its box. */

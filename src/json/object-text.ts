@@ -19,6 +19,8 @@ export interface ObjectText {
 
 /** Pending edits of one object, written out once. */
 export interface JsonDraft {
+  /** How often it was edited so far: two equal numbers say that nothing was touched in between. */
+  readonly edits: number;
   has(name: string): boolean;
   get(name: string): unknown;
   textOf(name: string): string | undefined;

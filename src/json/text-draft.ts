@@ -17,10 +17,16 @@ export interface DraftedObject extends Pick<ObjectText, 'has' | 'get' | 'textOf'
   writeBytes(edits: ReadonlyMap<string, MemberEdit>): Uint8Array;
 }
 
+const none: ReadonlyMap<string, MemberEdit> = new Map();
+
 /** Edits of an object, kept apart from it until they are written out. */
 export class TextDraft implements JsonDraft {
+  edits = 0;
   readonly #object: DraftedObject;
-  readonly #edits = new Map<string, MemberEdit>();
+  /** Most drafts are only read: they share one that is empty. */
+  #edits: ReadonlyMap<string, MemberEdit> = none;
+
+  #written: Map<string, MemberEdit> | undefined;
 
   constructor(object: DraftedObject) {
     this.#object = object;
@@ -65,6 +71,11 @@ export class TextDraft implements JsonDraft {
   }
 
   #edit(name: string, json: string | undefined): void {
-    this.#edits.set(foldName(name), { name, json });
+    this.edits++;
+    if (this.#written === undefined) {
+      this.#written = new Map();
+      this.#edits = this.#written;
+    }
+    this.#written.set(foldName(name), { name, json });
   }
 }

@@ -143,6 +143,7 @@ function optionIn(body: JsonDraft): string | undefined {
 /** `editMember` writes what it has read; this one only looks. */
 function readOnly(body: JsonDraft): JsonDraft {
   return {
+    edits: 0,
     has: (name) => body.has(name),
     get: (name) => body.get(name),
     textOf: (name) => body.textOf(name),
