@@ -51,12 +51,15 @@ class EventTap implements Tap {
   readonly #carry = new Carry(maxFrameBytes);
   /** Nothing of that frame was sent yet. */
   #isHeld = false;
+  /** Rarely. By itself, as it is looked at with each chunk. */
+  readonly #hasAside: boolean;
   #bytes = 0;
   #hasBegun = false;
   #isOver = false;
 
   constructor(options: EventTapOptions) {
     this.#options = options;
+    this.#hasAside = options.asideAtEnd !== undefined;
     this.#framing = options.shape.framing === 'sse' ? sse : ndjson;
     this.#splitter = this.#framing.createSplitter();
     this.#isTelling = searchOf(options.shape.telling);
@@ -72,16 +75,21 @@ class EventTap implements Tap {
     if (!this.#hasBegun) this.#options.onFirstByte();
     this.#hasBegun = true;
     this.#options.onBytes?.();
-    const wasBetweenFrames = this.isBetweenFrames;
-    const wasEnded = this.#story.isEnded;
-    const passed = this.#options.removeUsageOnly ? this.#sift(chunk) : this.#watch(chunk);
-    const sent = wasEnded || !this.#story.isEnded ? passed : this.#withAside(passed, wasBetweenFrames);
+    const sent = this.#hasAside ? this.#withAside(chunk) : this.#pass(chunk);
     this.#bytes += sent.length;
     return sent;
   }
 
+  #pass(chunk: Uint8Array): Uint8Array {
+    return this.#options.removeUsageOnly ? this.#sift(chunk) : this.#watch(chunk);
+  }
+
   /** What ends the answer may stand anywhere in its chunk, and clients read no further: the comment comes before all of it. */
-  #withAside(sent: Uint8Array, wasBetweenFrames: boolean): Uint8Array {
+  #withAside(chunk: Uint8Array): Uint8Array {
+    const wasBetweenFrames = this.isBetweenFrames;
+    const wasEnded = this.#story.isEnded;
+    const sent = this.#pass(chunk);
+    if (wasEnded || !this.#story.isEnded) return sent;
     const aside = this.#options.asideAtEnd?.(this.#story.report('completed', undefined, undefined, this.#bytes));
     if (aside === undefined) return sent;
     if (wasBetweenFrames) return joined([aside, sent]);
